@@ -1,0 +1,121 @@
+"""The tree of errors, grouped by what helps.
+
+    CalstreamError
+      ConfigError        the settings are wrong; never retried                     exit 78
+      UnavailableError   something we need does not answer; retried with a delay   exit 69
+      RecordError        one record can't be used; it goes to the dead letters     exit 65
+      SecurityError      a request is refused; its body is never logged            exit 1
+      InvariantError     a bug of ours; stop rather than write something wrong     exit 1
+
+Every error has a code that stays the same between releases. The code is what scripts test for, the
+`error_code` label of the metrics and a heading in `docs/errors.md`.
+"""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Every error code there is; `docs/errors.md` has a heading for each (tested)."""
+
+    # settings and surroundings
+    CONFIG_INVALID = "config-invalid"
+    CONFIG_NOT_FOUND = "config-not-found"
+    SECRET_MISSING = "secret-missing"  # noqa: S105 - a code, not a secret
+    JAVA_MISSING = "java-missing"
+    KAFKA_JARS_MISSING = "kafka-jars-missing"
+    PLUGIN_BROKEN = "plugin-broken"
+    TOPICS_DIFFER = "topics-differ"
+    WORKSPACE_UNKNOWN = "workspace-unknown"
+    SINK_MISCONFIGURED = "sink-misconfigured"
+    # what does not answer
+    BROKER_UNAVAILABLE = "broker-unavailable"
+    BROKER_FAILED = "broker-failed"
+    STACK_NOT_RUNNING = "stack-not-running"
+    STACK_RUNNING = "stack-running"
+    PROCESS_FAILED = "process-failed"
+    SINK_UNAVAILABLE = "sink-unavailable"
+    RATE_LIMITED = "rate-limited"
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    # one record
+    RECORD_UNREADABLE = "record-unreadable"
+    JSON_INVALID = "json-invalid"
+    BODY_INVALID = "body-invalid"
+    TIME_INVALID = "time-invalid"
+    WORKSPACE_MISMATCH = "workspace-mismatch"
+    EVENT_TYPE_UNKNOWN = "event-type-unknown"
+    RECORD_FAILED = "record-failed"
+    VENDOR_REFUSED = "vendor-refused"
+    ENTITY_NOT_FOUND = "entity-not-found"
+    RETRIES_EXHAUSTED = "retries-exhausted"
+    # requests that are refused
+    SIGNATURE_MISSING = "signature-missing"
+    SIGNATURE_INVALID = "signature-invalid"
+    SEAL_BROKEN = "seal-broken"
+    # bugs
+    INVARIANT_BROKEN = "invariant-broken"
+
+
+class CalstreamError(Exception):
+    """The base of every error that Calstream raises on purpose.
+
+    Attributes:
+        code: the stable code.
+        message: what happened and where, for the reader. Never holds personal data or a secret.
+        hint: what to do about it; may be empty.
+        exit_status: what the command line exits with.
+    """
+
+    exit_status = 1
+
+    def __init__(self, code: Code, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.code}]" + (f" {self.hint}" if self.hint else "")
+
+
+class ConfigError(CalstreamError):
+    """The settings, or what they point to, must be changed by a person."""
+
+    exit_status = 78
+
+
+class UnavailableError(CalstreamError):
+    """Something outside this process does not answer now; trying again later may help.
+
+    Attributes:
+        retry_after_seconds: how long the other side asked us to wait, if it did.
+    """
+
+    exit_status = 69
+
+    def __init__(
+        self, code: Code, message: str, *, hint: str = "", retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(code, message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RecordError(CalstreamError):
+    """One record can't be used. It is kept with its bytes; the stream goes on.
+
+    Attributes:
+        field: the path of the field at fault, or an empty string.
+    """
+
+    exit_status = 65
+
+    def __init__(self, code: Code, message: str, *, hint: str = "", field: str = "") -> None:
+        super().__init__(code, message, hint=hint)
+        self.field = field
+
+
+class SecurityError(CalstreamError):
+    """A request that can't prove where it comes from, or bytes that were tampered with."""
+
+
+class InvariantError(CalstreamError):
+    """Something that can't be happened. The process must stop before it writes."""

@@ -1,0 +1,35 @@
+"""Settings: `calstream.toml` and the environment, checked as a whole, with each value's origin.
+
+Precedence: environment over file over default. The environment name of `[kafka] partitions` is
+`CALSTREAM_KAFKA__PARTITIONS`. Secrets stand in the file only as references.
+"""
+
+from calstream_core.settings.loader import CONFIG_FILE_NAME, LoadedSettings, load_settings
+from calstream_core.settings.model import (
+    IngestSettings,
+    KafkaSettings,
+    Pattern,
+    SecretReference,
+    Settings,
+    SinkSettings,
+    SourceSecret,
+    StateSettings,
+    WorkspaceSettings,
+)
+from calstream_core.settings.secret import read_secret
+
+__all__ = [
+    "CONFIG_FILE_NAME",
+    "IngestSettings",
+    "KafkaSettings",
+    "LoadedSettings",
+    "Pattern",
+    "SecretReference",
+    "Settings",
+    "SinkSettings",
+    "SourceSecret",
+    "StateSettings",
+    "WorkspaceSettings",
+    "load_settings",
+    "read_secret",
+]

@@ -1,0 +1,128 @@
+"""What can be set, with defaults that are safe on one machine. Frozen; unknown keys are refused."""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import platformdirs
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+_NAME = r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$"
+Name = Annotated[str, StringConstraints(pattern=_NAME)]
+"""A workspace, source or sink: lower case, digits, `-` and `_`; safe in topics, keys, URLs."""
+
+
+def _host_and_port(value: str) -> str:
+    if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}", value):
+        msg = "must be HOST:PORT, for example 127.0.0.1:8080"
+        raise ValueError(msg)
+    return value
+
+
+Listen = Annotated[str, AfterValidator(_host_and_port)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SecretReference(_Model):
+    """Where a secret is: a file, or a variable of the environment. Never the secret itself."""
+
+    file: Path | None = None
+    env: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.file is None) == (self.env is None):
+            msg = 'name exactly one of them: { file = "..." } or { env = "..." }'
+            raise ValueError(msg)
+        return self
+
+
+class SourceSecret(SecretReference):
+    """A webhook secret. Several may be active at once, so that one can be replaced in peace."""
+
+    label: Name = "default"
+
+
+class Pattern(StrEnum):
+    """Who owns what, in broad strokes; see `docs/ownership.md`."""
+
+    CALENDAR_TO_CRM = "calendar_to_crm"
+    CRM_TO_CALENDAR = "crm_to_calendar"
+    TWO_WAY = "two_way"
+
+
+class WorkspaceSettings(_Model):
+    """One customer: the unit of consistency."""
+
+    region: Name = "local"
+    default_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "US"
+    pattern: Pattern = Pattern.CALENDAR_TO_CRM
+    secrets: dict[Name, tuple[SourceSecret, ...]] = Field(default_factory=dict)
+
+
+class StateSettings(_Model):
+    """Where this installation keeps its files: the embedded broker's data, keys, process ids."""
+
+    directory: Path = Field(
+        default_factory=lambda: platformdirs.user_state_path("calstream", appauthor=False)
+    )
+
+    @field_validator("directory")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+
+class KafkaSettings(_Model):
+    """The broker. Without an address `calstream up` starts the embedded one."""
+
+    bootstrap_servers: str = ""
+    partitions: int = Field(default=6, ge=1, le=1000)
+    replication_factor: int = Field(default=1, ge=1, le=9)
+    topic_prefix: Annotated[str, StringConstraints(pattern=r"^([a-zA-Z0-9_-]+\.)?$")] = ""
+    heap_megabytes: int = Field(default=384, ge=128)
+
+
+class IngestSettings(_Model):
+    """The door for webhooks."""
+
+    listen: Listen = "127.0.0.1:8080"
+    public_url: str = ""
+    max_body_bytes: int = Field(default=256 * 1024, ge=1024, le=16 * 1024 * 1024)
+    ack_timeout_seconds: float = Field(default=2.5, gt=0, le=30)
+
+
+class SinkSettings(BaseModel):
+    """One sink: its type names the plug-in, whose own model checks the other keys."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: Name
+    workspaces: tuple[Name, ...] = ()  # empty: every workspace
+    concurrency: int = Field(default=4, ge=1, le=64)
+
+    def options(self) -> dict[str, Any]:
+        """The keys that belong to the sink's own configuration model."""
+        return dict(self.model_extra or {})
+
+
+class Settings(_Model):
+    """Everything that can be set."""
+
+    state: StateSettings = Field(default_factory=StateSettings)
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    ingest: IngestSettings = Field(default_factory=IngestSettings)
+    workspaces: dict[Name, WorkspaceSettings] = Field(default_factory=dict)
+    sinks: dict[Name, SinkSettings] = Field(default_factory=dict)
