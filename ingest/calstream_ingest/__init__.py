@@ -1,1 +1,1 @@
-"""."""
+"""The door: verifies webhooks and writes them to the log."""

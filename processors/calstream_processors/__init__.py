@@ -1,1 +1,1 @@
-"""."""
+"""From webhooks to the truth: normalise and resolve."""

@@ -1,0 +1,51 @@
+"""Values as cells of Avro: typed, and sealed where the catalogue says so."""
+
+from typing import Any
+
+from calstream_core.errors import Code, InvariantError
+from calstream_core.sealing import Box, Sealer
+from calstream_schemas.entities.fields import Field, FieldType
+from calstream_schemas.entities.model import Value
+
+_SEALED = "calstream.Sealed"
+_PYTHON: dict[FieldType, type] = {
+    FieldType.TEXT: str,
+    FieldType.WHOLE: int,
+    FieldType.INSTANT: int,
+    FieldType.FLAG: bool,
+    FieldType.TEXTS: tuple,
+}
+
+
+def to_avro(kind: str, field: Field, value: Value, sealer: Sealer) -> Any:
+    """What fastavro writes for a field's value.
+
+    Raises:
+        InvariantError: the value is not of the field's type.
+    """
+    if value is None:
+        return None
+    if type(value) is not _PYTHON[field.type]:
+        raise InvariantError(
+            Code.INVARIANT_BROKEN, f"{kind}.{field.name} can't hold a {type(value).__name__}."
+        )
+    if field.sealed:
+        assert isinstance(value, str)
+        box = sealer.seal(f"{kind}.{field.name}", value.encode())
+        return (_SEALED, {"key_id": box.key_id, "box": box.data})
+    return list(value) if isinstance(value, tuple) else value
+
+
+def from_avro(kind: str, field: Field, value: Any, sealer: Sealer) -> Value:
+    """The inverse.
+
+    Raises:
+        SecurityError: a sealed value does not open.
+    """
+    if isinstance(value, dict):
+        box = Box(value["key_id"], value["box"])
+        return sealer.open(f"{kind}.{field.name}", box).decode()
+    if isinstance(value, list):
+        return tuple(value)
+    assert value is None or isinstance(value, str | int | bool)
+    return value

@@ -1,0 +1,150 @@
+"""Entities in memory: copies of what each system said, and the truth folded from them.
+
+Values are in the clear here; sealing happens where an entity is written (`entities.avro`).
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+Value = str | int | bool | tuple[str, ...] | None
+"""A field's value. None means that the system says it is empty; absent is not the same."""
+
+Values = Mapping[str, Value]
+"""Values by field name. A field that is not in it is absent: nothing was said of it."""
+
+_NAMESPACE = uuid.UUID("5c7f9a54-3f0e-5f0b-9d2a-6f1d6a3c1c55")
+
+
+class NaturalId(NamedTuple):
+    """What a system calls an object. Written as `system/type/id`; an id may contain `/`."""
+
+    system: str
+    object_type: str
+    object_id: str
+
+    def __str__(self) -> str:
+        return f"{self.system}/{self.object_type}/{self.object_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> "NaturalId":
+        """The inverse of `str`."""
+        system, object_type, object_id = text.split("/", 2)
+        return cls(system, object_type, object_id)
+
+
+class Stamp(NamedTuple):
+    """When a system said something, in that system's own order.
+
+    A system either numbers its versions or not; a numbered statement is newer than one without.
+    """
+
+    source_version: int  # -1 where the system gives none
+    modified_at: int  # microseconds
+    by_self: bool  # Calstream wrote it there
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What one system last said of one group.
+
+    Attributes:
+        values: the group's values as that system has them.
+        stamps: when it said these values since it last said others, oldest first; never empty.
+        differed: the stamp at which it last said other values, if it did.
+    """
+
+    values: Values
+    stamps: tuple[Stamp, ...]
+    differed: Stamp | None = None
+
+    @property
+    def by_self(self) -> bool:
+        """Whether Calstream wrote these values, so that the system did not speak for itself."""
+        return any(stamp.by_self for stamp in self.stamps)
+
+    @property
+    def changed_at(self) -> int:
+        """Microseconds at which the system changed to these values, as far as is known."""
+        return self.stamps[0].modified_at
+
+    @property
+    def modified_at(self) -> int:
+        """Microseconds at which the system last said them."""
+        return self.stamps[-1].modified_at
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What one object of one system holds of an entity.
+
+    Attributes:
+        role: what the system is to us: `calendar`, `crm`, `payments`, `meetings`, `rules`.
+        gone: the object no longer exists there. What it said still counts.
+    """
+
+    id: NaturalId
+    role: str
+    registers: Mapping[str, Register] = field(default_factory=dict)
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whose values a group has, and by which rule."""
+
+    id: NaturalId
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The observation that made a version, for tracing and for measuring delay."""
+
+    observation_id: str
+    received_at: int
+    occurred_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One version of one entity.
+
+    Attributes:
+        version: 1 for the first; raised by one whenever a copy, an id or a reference changes.
+        copies: by natural id.
+        values: the truth: the values of every group that somebody spoke of.
+        decisions: for each of those groups who decided it, and by which rule.
+        references: for each reference field that is known, the id of the entity it points to.
+    """
+
+    workspace: str
+    kind: str
+    id: str
+    version: int
+    created_at: int
+    cause: Cause
+    copies: Mapping[NaturalId, Copy] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The record's key: `workspace/kind/id`."""
+        return entity_key(self.workspace, self.kind, self.id)
+
+    def copies_of(self, system: str) -> tuple[Copy, ...]:
+        """This entity's copies in one system."""
+        return tuple(c for c in self.copies.values() if c.id.system == system)
+
+
+def entity_key(workspace: str, kind: str, id_: str) -> str:
+    """The key of an entity on every topic: plain text without personal data."""
+    return f"{workspace}/{kind}/{id_}"
+
+
+def entity_id(workspace: str, kind: str, first: NaturalId) -> str:
+    """The id of the entity that `first` was the first to name; the same in every replay."""
+    return str(uuid.uuid5(_NAMESPACE, f"{workspace}/{kind}/{first}"))

@@ -1,0 +1,150 @@
+"""Observations: what was learned of one object of one system, vendor-neutral."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from calstream_core.errors import CalstreamError, Code
+from calstream_core.sealing import Sealer
+from calstream_schemas import codec
+from calstream_schemas.cells import from_avro, to_avro
+from calstream_schemas.codec import Poison
+from calstream_schemas.entities.fields import kind_of
+from calstream_schemas.entities.model import NaturalId, Stamp, Values
+
+NO_VERSION = -1
+"""The source version of a system that numbers nothing."""
+
+
+class Fact(StrEnum):
+    """What kind of thing was learned."""
+
+    STATE = "state"  # a system told how its object is
+    ANNOUNCE = "announce"  # a sink is about to write this
+    RESULT = "result"  # a sink wrote it, and this is what the vendor made of it
+    GONE = "gone"  # the object no longer exists there
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One group as a system has it. `values` holds only what was said; None says it is empty."""
+
+    group: str
+    values: Values
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One fact about one object.
+
+    Attributes:
+        id: the same for every delivery of the same thing; see `observation_id`.
+        natural_id: the object that it is about.
+        about: the entity's id where the observer knows it, as sinks do.
+        received_at: when it came in, microseconds; for what came by webhook its acceptance.
+        occurred_at: when it happened at the source, microseconds.
+    """
+
+    id: str
+    workspace: str
+    fact: Fact
+    kind: str
+    natural_id: NaturalId
+    role: str
+    received_at: int
+    occurred_at: int
+    statements: tuple[Statement, ...] = ()
+    about: str | None = None
+    event_id: str | None = None
+    event_type: str | None = None
+    delivery_id: str | None = None
+
+
+def observation_id(source: str, event: str, fact: Fact, natural_id: NaturalId) -> str:
+    """The identity of a fact: the source, its event, what kind of fact, and of which object."""
+    parts = "\x1f".join((source, event, fact, *natural_id))
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def encode_observation(observation: Observation, sealer: Sealer) -> bytes:
+    """An observation's value for the topic."""
+    kind = kind_of(observation.kind)
+    return codec.encode(
+        "Observation",
+        {
+            "id": observation.id,
+            "workspace": observation.workspace,
+            "fact": observation.fact,
+            "kind": observation.kind,
+            **observation.natural_id._asdict(),
+            "role": observation.role,
+            "about": observation.about,
+            "received_at": observation.received_at,
+            "occurred_at": observation.occurred_at,
+            "event_id": observation.event_id,
+            "event_type": observation.event_type,
+            "delivery_id": observation.delivery_id,
+            "statements": [
+                {
+                    "group": statement.group,
+                    **statement.stamp._asdict(),
+                    "cells": [
+                        {
+                            "field": name,
+                            "value": to_avro(kind.name, kind.field_by_name[name], value, sealer),
+                        }
+                        for name, value in sorted(statement.values.items())
+                    ],
+                }
+                for statement in observation.statements
+            ],
+        },
+    )
+
+
+def decode_observation(raw: bytes, sealer_of: Callable[[str], Sealer]) -> Observation | Poison:
+    """Reads an observation's value; never raises for what is in it."""
+    decoded = codec.decode(raw, "Observation")
+    if isinstance(decoded, Poison):
+        return decoded
+    body = decoded.body
+    try:
+        return _observation(body, sealer_of(body["workspace"]))
+    except CalstreamError as error:
+        return Poison(raw, error.code, error.message)
+    except (KeyError, ValueError) as error:
+        return Poison(raw, Code.RECORD_UNREADABLE, f"not an Observation: {error!r}")
+
+
+def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:
+    kind = kind_of(body["kind"])
+    return Observation(
+        id=body["id"],
+        workspace=body["workspace"],
+        fact=Fact(body["fact"]),
+        kind=kind.name,
+        natural_id=NaturalId(body["system"], body["object_type"], body["object_id"]),
+        role=body["role"],
+        received_at=body["received_at"],
+        occurred_at=body["occurred_at"],
+        about=body["about"],
+        event_id=body["event_id"],
+        event_type=body["event_type"],
+        delivery_id=body["delivery_id"],
+        statements=tuple(
+            Statement(
+                group=kind.group_by_name[item["group"]].name,
+                values={
+                    cell["field"]: from_avro(
+                        kind.name, kind.field_by_name[cell["field"]], cell["value"], sealer
+                    )
+                    for cell in item["cells"]
+                },
+                stamp=Stamp(item["source_version"], item["modified_at"], item["by_self"]),
+            )
+            for item in body["statements"]
+        ),
+    )

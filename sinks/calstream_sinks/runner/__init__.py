@@ -1,0 +1,1 @@
+"""The runner: everything about delivering that is the same for every vendor."""
