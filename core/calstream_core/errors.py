@@ -50,7 +50,14 @@ class Code(StrEnum):
     # requests that are refused
     SIGNATURE_MISSING = "signature-missing"
     SIGNATURE_INVALID = "signature-invalid"
+    ADDRESS_UNKNOWN = "address-unknown"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    BODY_TOO_LARGE = "body-too-large"
+    BODY_INCOMPLETE = "body-incomplete"
+    CONTENT_TYPE_UNSUPPORTED = "content-type-unsupported"
+    INGEST_BUSY = "ingest-busy"
     SEAL_BROKEN = "seal-broken"
+    CHECKSUM_DIFFERS = "checksum-differs"
     # bugs
     INVARIANT_BROKEN = "invariant-broken"
 

@@ -1,19 +1,29 @@
-"""`/healthz` and `/metrics` of a process, served by a thread of its own.
+"""`/healthz`, `/metrics` and the actions of a process, served by a thread of its own.
 
 A thread, so that a busy event loop still answers, and so that every kind of process has the same.
+Listen on loopback or on a network of your own: whoever reaches it may act.
 """
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
+from calstream_core.errors import CalstreamError, Code
+
 Check = Callable[[], str | None]
 """Tells what is wrong, or None."""
+
+Action = Callable[[dict[str, Any]], dict[str, Any]]
+"""Does what a POST with a JSON object asks for, and answers with one. May raise CalstreamError."""
+
+_MAX_REQUEST_BYTES = 64 * 1024
+_GUARD = "X-Calstream-Action"  # a page in a browser can't send it without asking first
 
 
 class HealthServer:
@@ -23,11 +33,17 @@ class HealthServer:
         listen: HOST:PORT; port 0 takes a free one.
         checks: by name; the process is healthy when none of them says what is wrong. They are
             called from the server's threads.
+        actions: by path; called from the server's threads.
     """
 
-    def __init__(self, listen: str, checks: dict[str, Check]) -> None:
+    def __init__(
+        self,
+        listen: str,
+        checks: Mapping[str, Check],
+        actions: Mapping[str, Action] = MappingProxyType({}),
+    ) -> None:
         host, _, port = listen.rpartition(":")
-        self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), _handler(checks))
+        self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), _handler(checks, actions))
         self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="health", daemon=True
@@ -46,7 +62,9 @@ class HealthServer:
         self._thread.join()
 
 
-def _handler(checks: dict[str, Check]) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    checks: Mapping[str, Check], actions: Mapping[str, Action]
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
@@ -59,6 +77,17 @@ def _handler(checks: dict[str, Check]) -> type[BaseHTTPRequestHandler]:
             else:
                 self._answer(404, "text/plain", b"not found\n")
 
+        def do_POST(self) -> None:
+            action = actions.get(urlsplit(self.path).path)
+            length = int(self.headers.get("Content-Length") or 0)
+            if action is None:
+                self._answer(404, "text/plain", b"not found\n")
+            elif not self.headers.get(_GUARD) or not 0 < length <= _MAX_REQUEST_BYTES:
+                self._answer(400, "text/plain", f"needs {_GUARD} and a body\n".encode())
+            else:
+                status, answer = _act(action, self.rfile.read(length))
+                self._answer(status, "application/json", json.dumps(answer).encode())
+
         def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Type", content_type)
@@ -70,6 +99,18 @@ def _handler(checks: dict[str, Check]) -> type[BaseHTTPRequestHandler]:
             """Says nothing: a scrape every few seconds is no news."""
 
     return Handler
+
+
+def _act(action: Action, body: bytes) -> tuple[int, dict[str, Any]]:
+    try:
+        request = json.loads(body)
+        if not isinstance(request, dict):
+            return 400, {"error": {"code": Code.BODY_INVALID, "message": "not a JSON object"}}
+        return 200, action(request)
+    except json.JSONDecodeError as error:
+        return 400, {"error": {"code": Code.JSON_INVALID, "message": str(error)}}
+    except CalstreamError as error:
+        return 409, {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
 
 
 def _faults(checks: Iterable[tuple[str, Check]]) -> dict[str, str]:

@@ -6,7 +6,7 @@ holds no sleep, no retry loop, no thread, no metric name and no state that must 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Generic, Protocol, TypeVar, final
@@ -247,6 +247,11 @@ class Sink(ABC, Generic[ConfigT]):
         """Creates at the vendor what `check` misses; returns what was made, for people."""
         return ()
 
+    @property
+    def settle_seconds(self) -> float:
+        """The manifest's, unless the configuration says otherwise."""
+        return self.manifest.settle_seconds
+
     def affected(self, entity: Entity) -> Iterable[str]:
         """The keys of the entities to look at again when this one has changed."""
         return (entity.key,) if entity.kind in self.manifest.kinds else ()
@@ -258,6 +263,16 @@ class Sink(ABC, Generic[ConfigT]):
     @abstractmethod
     def held(self, kind: str, copy: Copy) -> Held:
         """What the vendor holds according to its copy, in the projection's terms. Pure."""
+
+    @abstractmethod
+    def statements(
+        self, kind: str, fields: FieldValues, touched: Collection[str]
+    ) -> Mapping[str, Values]:
+        """The vendor's fields in our groups: each group of which a field is in `touched`. Pure.
+
+        Values are as the vendor would tell them (trimmed, split, rounded), so that the vendor's
+        echo of a write equals the announcement of it.
+        """
 
     @abstractmethod
     async def deliver(self, changes: Sequence[Change]) -> Sequence[Outcome]:

@@ -1,0 +1,1 @@
+"""From observations to the truth: pure functions, and one agent that hosts them."""

@@ -1,0 +1,64 @@
+"""The resolver's state in memory: decoded entities, indexes and the observations seen lately."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from calstream_core.clock import MICROSECONDS_PER_SECOND
+from calstream_processors.resolve.identity import IdentityIndex
+from calstream_schemas.entities import Entity
+
+SEEN_FOR_MICROSECONDS = 7 * 24 * 60 * 60 * MICROSECONDS_PER_SECOND
+"""How long an observation's id is remembered: longer than any source redelivers."""
+
+
+@dataclass
+class Workspace:
+    """One workspace's state. Fulfils `WorkspaceState`."""
+
+    entities: dict[str, Entity] = field(default_factory=dict)
+    index: IdentityIndex = field(default_factory=IdentityIndex)
+
+    def get(self, key: str) -> Entity | None:
+        """The newest version of an entity."""
+        return self.entities.get(key)
+
+    def put(self, entity: Entity) -> None:
+        """Takes a new version in."""
+        self.index.replace(self.entities.get(entity.key), entity)
+        self.entities[entity.key] = entity
+
+
+class SeenObservations:
+    """Ids that were applied, with when they were received. The oldest are forgotten.
+
+    Forgetting costs nothing but a little work: an observation that is applied again changes
+    nothing.
+    """
+
+    def __init__(self, known: Iterable[tuple[str, int]] = ()) -> None:
+        # in order of arrival, which is nearly the order of time: one that is late waits its turn
+        ordered = sorted(known, key=lambda item: item[1])
+        self._order: deque[tuple[str, int]] = deque(ordered)
+        self._ids = {key for key, _ in ordered}
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._ids
+
+    def expired(self, now: int) -> list[str]:
+        """The ids that are too old at `now`, a received time."""
+        old = takewhile(lambda item: item[1] < _horizon(now), self._order)
+        return [key for key, _ in old]
+
+    def add(self, key: str, received_at: int) -> None:
+        """Remembers an id, and forgets those that `expired` names at its time."""
+        while self._order and self._order[0][1] < _horizon(received_at):
+            old, _ = self._order.popleft()
+            self._ids.discard(old)
+        self._ids.add(key)
+        self._order.append((key, received_at))
+
+
+def _horizon(now: int) -> int:
+    return now - SEEN_FOR_MICROSECONDS

@@ -1,0 +1,146 @@
+"""`python -m calstream_sinks`: every configured sink in one process, each with its own runner."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+import uvloop
+
+from calstream_core.errors import CalstreamError, Code, ConfigError
+from calstream_core.health import HealthServer
+from calstream_core.kafka import AsyncProducer, verify_partitioner
+from calstream_core.logs import configure_logs
+from calstream_core.sealing import KeyStore
+from calstream_core.settings import Settings, load_settings
+from calstream_core.stack_state import broker_address
+from calstream_sinks.registry import make_sink
+from calstream_sinks.runner.context import RunnerContext
+from calstream_sinks.runner.resync import ResyncMode
+from calstream_sinks.runner.runner import SinkRunner, Wiring
+
+_log = structlog.get_logger()
+
+
+class SinksProcess:
+    """The runners of a process, and what may be asked of them from outside."""
+
+    def __init__(self, settings: Settings, bootstrap_servers: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._contexts = {sink_id: RunnerContext(sink_id) for sink_id in settings.sinks}
+        self._producer = AsyncProducer(bootstrap_servers, "calstream-sinks")
+        wiring = Wiring(
+            settings,
+            bootstrap_servers,
+            self._producer,
+            KeyStore(settings.state.directory / "keys"),
+        )
+        self.runners = {
+            sink_id: SinkRunner(
+                sink_id, make_sink(configured, sink_id, self._contexts[sink_id]), wiring
+            )
+            for sink_id, configured in settings.sinks.items()
+        }
+
+    async def start(self) -> None:
+        """Starts every runner."""
+        for runner in self.runners.values():
+            await runner.start()
+
+    async def stop(self) -> None:
+        """Stops every runner, then what they share."""
+        for runner in self.runners.values():
+            await runner.stop()
+        for context in self._contexts.values():
+            await context.close()
+        await self._producer.close()
+
+    def fault(self) -> str | None:
+        """What keeps any sink from working."""
+        faults = {sink_id: runner.fault() for sink_id, runner in self.runners.items()}
+        return (
+            "; ".join(f"{sink_id}: {fault}" for sink_id, fault in faults.items() if fault) or None
+        )
+
+    def show(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """What every sink still has to do. Called from the server's threads."""
+        return self._ask(self._show())
+
+    def resync(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Starts a resync: `{"sink": id, "mode": mode}`. Called from the server's threads."""
+        return self._ask(self._start_resync(str(request.get("sink")), str(request.get("mode"))))
+
+    def _ask(self, question: Any) -> dict[str, Any]:
+        answer = asyncio.run_coroutine_threadsafe(question, self._loop).result(10)
+        assert isinstance(answer, dict)
+        return answer
+
+    async def _show(self) -> dict[str, Any]:
+        return {
+            sink_id: {
+                "fault": runner.fault(),
+                "pending": runner.pending,
+                "resync": asdict(progress) if (progress := runner.resync_progress) else None,
+            }
+            for sink_id, runner in self.runners.items()
+        }
+
+    async def _start_resync(self, sink_id: str, mode: str) -> dict[str, Any]:
+        runner = self.runners.get(sink_id)
+        if runner is None or mode not in set(ResyncMode):
+            raise ConfigError(
+                Code.CONFIG_INVALID,
+                f"No sink {sink_id} runs here, or there is no mode {mode}.",
+                hint=f"Sinks: {', '.join(self.runners) or 'none'}; modes: {', '.join(ResyncMode)}.",
+            )
+        return asdict(runner.resync(ResyncMode(mode)))
+
+
+async def serve(settings: Settings, health_listen: str) -> None:
+    """Runs the sinks until SIGTERM or SIGINT.
+
+    Raises:
+        CalstreamError: the settings or the broker are not usable.
+    """
+    verify_partitioner()
+    bootstrap = broker_address(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    process = SinksProcess(settings, bootstrap)
+    health = HealthServer(
+        health_listen,
+        {"sinks": process.fault},
+        {"/v1/sinks": process.show, "/v1/sinks/resync": process.resync},
+    )
+    try:
+        await process.start()
+        _log.info("sinks started", health_port=health.port, sinks=",".join(process.runners))
+        await stop.wait()
+    finally:
+        await process.stop()
+        health.close()
+    _log.info("sinks stopped")
+
+
+def main() -> int:
+    """Parses the arguments, runs, and gives the exit status."""
+    parser = argparse.ArgumentParser(prog="calstream_sinks", description=__doc__)
+    parser.add_argument("--health-listen", default="127.0.0.1:0", help="for /healthz and /metrics")
+    arguments = parser.parse_args()
+    configure_logs("sinks")
+    try:
+        settings = load_settings().settings
+        uvloop.run(serve(settings, arguments.health_listen))
+    except CalstreamError as error:
+        _log.error("sinks failed", error=str(error))
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

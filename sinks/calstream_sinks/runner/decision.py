@@ -1,0 +1,101 @@
+"""Decides what an entity needs at a vendor, from what we want, what it holds and the ledger.
+
+Pure: no I/O and no clock.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import orjson
+
+from calstream_core.sealing import Sealer
+from calstream_schemas.entities import Entity
+from calstream_schemas.ledger import LedgerEntry, LedgerState
+from calstream_sinks.api import FieldValues, Held, Projection
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The vendor's object must be written.
+
+    Attributes:
+        fields: which fields.
+        outcome_unknown: an earlier attempt may have been applied.
+        not_before: microseconds; 0 for at once.
+    """
+
+    fields: FieldValues
+    outcome_unknown: bool = False
+    not_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nothing needs to be done."""
+
+
+def projection_hash(projection: Projection, sealer: Sealer) -> str:
+    """A keyed hash of how an object should look: equal for equal projections."""
+    links = sorted((link.object_type, link.external_id) for link in projection.links)
+    text = orjson.dumps([sorted(projection.fields.items()), links])
+    return sealer.keyed_hash("sink.projection", text).hex()
+
+
+def operation_id(sink: str, entity: Entity, hash_: str) -> str:
+    """Names a write: the same for every attempt to make this object look like this."""
+    parts = f"{sink}\x1f{entity.key}\x1f{hash_}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def decide(
+    entity: Entity,
+    projection: Projection,
+    *,
+    hash_: str,
+    ledger: LedgerEntry | None,
+    held: Held,
+    written: FieldValues | None,
+) -> Write | Nothing:
+    """What to do.
+
+    Args:
+        entity: its newest version.
+        projection: how it should look.
+        hash_: the projection's.
+        ledger: the sink's entry for the entity.
+        held: what the vendor holds according to its copy.
+        written: what the vendor told us it holds after this process's last write, if there was
+            one: fresher than the copy, which comes round through the resolver.
+    """
+    if ledger is None:
+        return Write(projection.fields)
+    not_before = ledger.due_at or 0
+    if ledger.state is LedgerState.INTENT:
+        return Write(projection.fields, outcome_unknown=True, not_before=not_before)
+    given_up = ledger.state is LedgerState.DEAD and not ledger.waiting_for
+    if given_up and ledger.entity_version >= entity.version:
+        return Nothing()
+    if ledger.external_id is None:
+        return Write(projection.fields, not_before=not_before)
+    edited = {
+        name: value
+        for name, value in projection.fields.items()
+        if name in held.edited and held.fields.get(name) != value
+    }
+    if ledger.state is LedgerState.DONE and ledger.projection_hash == hash_:
+        return Write(edited) if edited else Nothing()
+    fields = edited | _differing(projection, held, written)
+    return Write(fields, not_before=not_before if ledger.state is LedgerState.RETRY else 0)
+
+
+def _differing(
+    projection: Projection, held: Held, written: FieldValues | None
+) -> dict[str, str | None]:
+    """The fields to write. What somebody edited there as we want it is left alone."""
+    if written is not None:
+        return {n: v for n, v in projection.fields.items() if n not in written or written[n] != v}
+    return {
+        name: value
+        for name, value in projection.fields.items()
+        if not (name in held.edited and held.fields.get(name) == value)
+    }

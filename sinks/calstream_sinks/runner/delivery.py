@@ -1,0 +1,346 @@
+"""Takes keys from the schedule and makes the vendor's objects agree with the truth."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from calstream_core.clock import MICROSECONDS_PER_SECOND
+from calstream_core.errors import Code, ConfigError, UnavailableError
+from calstream_core.metrics import SINK_DELIVERIES, SINK_RETRIES, SYNC_DELAY_SECONDS
+from calstream_core.sealing import KeyStore
+from calstream_schemas.entities import Cause, Entity
+from calstream_schemas.ledger import LedgerEntry, LedgerState
+from calstream_sinks.api import (
+    Applied,
+    Change,
+    Deferred,
+    FieldValues,
+    Found,
+    Held,
+    Missing,
+    Outcome,
+    Projection,
+    Refused,
+    Waiting,
+)
+from calstream_sinks.runner.decision import Nothing, decide, operation_id, projection_hash
+from calstream_sinks.runner.journal import Journal
+from calstream_sinks.runner.learned import AnySink, Learned, copy_at
+from calstream_sinks.runner.retry import HORIZON_SECONDS, backoff_seconds
+from calstream_sinks.runner.schedule import Schedule
+from calstream_sinks.runner.view import LocalView
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A change with what the ledger will need to know of it."""
+
+    change: Change
+    hash: str
+    before: LedgerEntry | None
+
+
+class Delivery:
+    """Settles keys for one sink. Several may be settled at once, never the same one twice."""
+
+    def __init__(
+        self,
+        sink_id: str,
+        sink: AnySink,
+        *,
+        view: LocalView,
+        schedule: Schedule,
+        journal: Journal,
+        keys: KeyStore,
+        now: Callable[[], int],
+    ) -> None:
+        self._sink_id = sink_id
+        self._sink = sink
+        self._view = view
+        self._schedule = schedule
+        self._journal = journal
+        self._keys = keys
+        self._now = now
+        self._learned = Learned(sink_id, sink)
+        self._jitter = random.Random()  # noqa: S311 - spreads load, guards nothing
+        # what the vendor told us it holds after our last write
+        self._written: dict[str, FieldValues] = {}
+        # the first cause that is not settled yet, so that waiting counts as delay
+        self._unsettled: dict[str, Cause] = {}
+
+    def forget(self, key: str) -> None:
+        """Drops what is remembered of a key: it belongs to another worker, or was rewritten."""
+        self._written.pop(key, None)
+        self._unsettled.pop(key, None)
+
+    async def settle(self, keys: Sequence[str]) -> None:
+        """Does what these keys need now. All are of one kind.
+
+        Raises:
+            UnavailableError: the broker does not confirm; doing it again is safe.
+        """
+        jobs = []
+        for key in keys:
+            job = await self._prepare(key)
+            if job is not None:
+                jobs.append(job)
+        if jobs:
+            await self._deliver(jobs)
+
+    async def _prepare(self, key: str) -> _Job | None:
+        entity = self._view.entity(key)
+        if entity is None:
+            return None
+        wanted = self._sink.project(entity, self._view)
+        if isinstance(wanted, Waiting):
+            await self._wait(entity, self._view.ledger(key), wanted.key)
+        if not isinstance(wanted, Projection):
+            return None
+        return self._job(entity, wanted, self._view.ledger(key))
+
+    def _job(self, entity: Entity, wanted: Projection, ledger: LedgerEntry | None) -> _Job | None:
+        key = entity.key
+        written = self._written.get(key)
+        external_id = ledger.external_id if ledger else None
+        copy = copy_at(entity, self._sink_id, external_id)
+        if external_id is not None and copy is None and written is None:
+            # what was found there is on its way through the resolver; writing before it is
+            # folded could overwrite what somebody entered at the vendor
+            return None
+        hash_ = projection_hash(wanted, self._keys.sealer(entity.workspace))
+        held = self._sink.held(entity.kind, copy) if copy else Held()
+        decision = decide(entity, wanted, hash_=hash_, ledger=ledger, held=held, written=written)
+        if isinstance(decision, Nothing):
+            SINK_DELIVERIES.labels(self._sink_id, "unchanged").inc()
+            self._unsettled.pop(key, None)
+            return None
+        self._unsettled.setdefault(key, entity.cause)
+        if decision.not_before > self._now():
+            self._schedule.add(key, decision.not_before)
+            return None
+        change = Change(
+            entity=entity,
+            projection=wanted,
+            fields=decision.fields,
+            operation_id=operation_id(self._sink_id, entity, hash_),
+            external_id=external_id,
+            outcome_unknown=decision.outcome_unknown,
+        )
+        return _Job(change, hash_, ledger)
+
+    async def _wait(self, entity: Entity, ledger: LedgerEntry | None, for_key: str) -> None:
+        self._unsettled.setdefault(entity.key, entity.cause)
+        needed = self._view.ledger(for_key)
+        if needed is not None and needed.state is LedgerState.DEAD:
+            if ledger is None or ledger.state is not LedgerState.DEAD:
+                code = Code(needed.error_code) if needed.error_code else Code.VENDOR_REFUSED
+                await self._die(
+                    entity, ledger, code, f"{for_key} was given up", waiting_for=for_key
+                )
+            return
+        if ledger is not None and ledger.waiting_for == for_key:
+            return
+        entry = self._entry(entity, ledger, LedgerState.WAITING, waiting_for=for_key)
+        await self._journal.record({entity.key: entry})
+
+    async def _deliver(self, jobs: Sequence[_Job]) -> None:
+        now = self._now()
+        await self._journal.observe([self._learned.announced(job.change, now) for job in jobs])
+        due_at = now + int(self._sink.settle_seconds * MICROSECONDS_PER_SECOND)
+        await self._journal.record(
+            {
+                job.change.entity.key: self._entry(
+                    job.change.entity,
+                    job.before,
+                    LedgerState.INTENT,
+                    operation_id=job.change.operation_id,
+                    attempts=_attempts(job) + 1,
+                    first_attempt_at=_first_attempt_at(job) or now,
+                    due_at=due_at,
+                )
+                for job in jobs
+            }
+        )
+        outcomes = await self._call([job.change for job in jobs])
+        applied = [
+            (job, outcome.snapshot)
+            for job, outcome in zip(jobs, outcomes, strict=True)
+            if isinstance(outcome, Applied)
+        ]
+        after = self._now()
+        await self._journal.observe(
+            [self._learned.applied(job.change, snapshot, after) for job, snapshot in applied]
+        )
+        entries = {}
+        for job, snapshot in applied:
+            key = job.change.entity.key
+            self._written[key] = snapshot.fields
+            entries[key] = self._done(job, snapshot.external_id, after)
+        await self._journal.record(entries)
+        for key in entries:
+            self._wake(key)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if not isinstance(outcome, Applied):
+                await self._not_applied(job, outcome)
+
+    async def _call(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        started = time.perf_counter()
+        try:
+            outcomes = await self._sink.deliver(changes)
+            if len(outcomes) == len(changes):
+                return outcomes
+            fault = f"{len(outcomes)} outcomes for {len(changes)} changes"
+        except UnavailableError as error:
+            deferred = Deferred(error.code, error.message, error.retry_after_seconds)
+            return [deferred] * len(changes)
+        except ConfigError as error:
+            _log.error("sink misconfigured", sink=self._sink_id, error=str(error))
+            return [Deferred(error.code, error.message)] * len(changes)
+        except Exception:  # noqa: BLE001 - whatever a sink raises, its outcome is unknown
+            _log.exception("sink failed", sink=self._sink_id)
+            fault = "an error of the sink"
+        _log.warning("outcome unknown", sink=self._sink_id, seconds=time.perf_counter() - started)
+        return [Deferred(Code.OUTCOME_UNKNOWN, fault, unknown=True)] * len(changes)
+
+    def _done(self, job: _Job, external_id: str, now: int) -> LedgerEntry:
+        entity = job.change.entity
+        cause = self._unsettled.pop(entity.key, entity.cause)
+        SINK_DELIVERIES.labels(self._sink_id, "applied").inc()
+        SYNC_DELAY_SECONDS.labels(self._sink_id, "live").observe(
+            max(0, now - cause.occurred_at) / MICROSECONDS_PER_SECOND
+        )
+        return self._entry(
+            entity,
+            job.before,
+            LedgerState.DONE,
+            operation_id=job.change.operation_id,
+            external_id=external_id,
+            projection_hash=job.hash,
+            attempts=_attempts(job) + 1,
+            received_at=cause.received_at,
+            confirmed_at=now,
+        )
+
+    async def _not_applied(self, job: _Job, outcome: Outcome) -> None:
+        entity = job.change.entity
+        key = entity.key
+        if isinstance(outcome, Found):
+            SINK_DELIVERIES.labels(self._sink_id, "found").inc()
+            await self._journal.observe(
+                [self._learned.found(entity, outcome.snapshot, self._now())]
+            )
+            await self._hold(job, external_id=outcome.snapshot.external_id)
+        elif isinstance(outcome, Missing):
+            SINK_DELIVERIES.labels(self._sink_id, "missing").inc()
+            assert job.change.external_id is not None
+            self.forget(key)
+            await self._journal.observe(
+                [self._learned.gone(entity, job.change.external_id, self._now())]
+            )
+            await self._hold(job, external_id=None)
+        elif isinstance(outcome, Refused):
+            await self._die(entity, job.before, outcome.code, outcome.message, field=outcome.field)
+        elif isinstance(outcome, Deferred):
+            await self._defer(job, outcome)
+
+    async def _hold(self, job: _Job, *, external_id: str | None) -> None:
+        """Waits for the entity's own next version, in which what was learned is folded."""
+        entity = job.change.entity
+        entry = self._entry(entity, job.before, LedgerState.WAITING, waiting_for=entity.key)
+        entry = replace(entry, external_id=external_id, projection_hash=None)
+        await self._journal.record({entity.key: entry})
+        newest = self._view.entity(entity.key)
+        if newest is not None and newest.version > entity.version:
+            self._schedule.add(entity.key)
+
+    async def _defer(self, job: _Job, outcome: Deferred) -> None:
+        entity, now = job.change.entity, self._now()
+        first = _first_attempt_at(job) or now
+        attempts = _attempts(job) + 1
+        SINK_RETRIES.labels(self._sink_id, outcome.code).inc()
+        if now - first > HORIZON_SECONDS * MICROSECONDS_PER_SECOND:
+            message = f"tried for {HORIZON_SECONDS // 3600} h; last: {outcome.message}"
+            await self._die(entity, job.before, Code.RETRIES_EXHAUSTED, message)
+            return
+        wait = backoff_seconds(attempts, outcome.retry_after_seconds, self._jitter)
+        if outcome.unknown:
+            wait = max(wait, self._sink.settle_seconds)
+        due_at = now + int(wait * MICROSECONDS_PER_SECOND)
+        entry = self._entry(
+            entity,
+            job.before,
+            LedgerState.INTENT if outcome.unknown else LedgerState.RETRY,
+            operation_id=job.change.operation_id,
+            attempts=attempts,
+            first_attempt_at=first,
+            due_at=due_at,
+            error_code=outcome.code,
+            error_message=outcome.message,
+        )
+        await self._journal.record({entity.key: entry})
+        self._schedule.add(entity.key, due_at)
+
+    async def _die(
+        self,
+        entity: Entity,
+        before: LedgerEntry | None,
+        code: Code,
+        message: str,
+        *,
+        field: str = "",
+        waiting_for: str | None = None,
+    ) -> None:
+        SINK_DELIVERIES.labels(self._sink_id, "dead").inc()
+        _log.warning("dead letter", sink=self._sink_id, key=entity.key, code=code, field=field)
+        await self._journal.bury(entity, code, message, field)
+        entry = self._entry(
+            entity,
+            before,
+            LedgerState.DEAD,
+            error_code=code,
+            error_message=message,
+            error_field=field,
+            waiting_for=waiting_for,
+        )
+        await self._journal.record({entity.key: entry})
+        self._unsettled.pop(entity.key, None)
+        self._wake(entity.key)
+
+    def _wake(self, key: str) -> None:
+        """Looks again at what waited for a key: it has an id now, or never will."""
+        for waiting in self._view.waiting_for(key):
+            if waiting != key:
+                self._schedule.add(waiting)
+
+    def _entry(
+        self, entity: Entity, before: LedgerEntry | None, state: LedgerState, **changes: object
+    ) -> LedgerEntry:
+        """The next entry of a key: what the last success left stays known."""
+        base = LedgerEntry(
+            state=state,
+            entity_version=entity.version,
+            operation_id=before.operation_id if before else "",
+            updated_at=self._now(),
+            external_id=before.external_id if before else None,
+            projection_hash=before.projection_hash if before else None,
+            received_at=before.received_at if before else None,
+            confirmed_at=before.confirmed_at if before else None,
+        )
+        return replace(base, **changes)  # type: ignore[arg-type]  # names are checked at run time
+
+
+def _attempts(job: _Job) -> int:
+    """Attempts so far at the same operation."""
+    before = job.before
+    same = before is not None and before.operation_id == job.change.operation_id
+    in_progress = before is not None and before.state in {LedgerState.INTENT, LedgerState.RETRY}
+    return before.attempts if before is not None and same and in_progress else 0
+
+
+def _first_attempt_at(job: _Job) -> int | None:
+    return job.before.first_attempt_at if job.before is not None and _attempts(job) else None

@@ -1,0 +1,114 @@
+"""What a sink tells the resolver: announcements, results, what it found, what is gone. Pure."""
+
+from collections.abc import Mapping
+
+from calstream_schemas.entities import Copy, Entity, NaturalId, Stamp, Values
+from calstream_schemas.observations import (
+    NO_VERSION,
+    Fact,
+    Observation,
+    Statement,
+    observation_id,
+)
+from calstream_sinks.api import Change, Sink, SinkConfig, Snapshot
+
+AnySink = Sink[SinkConfig]
+_PROVISIONAL = "~"  # an object without an id yet; the resolver drops it once there is a real one
+
+
+class Learned:
+    """Makes the observations of one sink."""
+
+    def __init__(self, sink_id: str, sink: AnySink) -> None:
+        self._sink_id = sink_id
+        self._sink = sink
+
+    def announced(self, change: Change, now: int) -> Observation:
+        """What is about to be written; an echo of it then is not taken for the vendor's word."""
+        entity = change.entity
+        ours = self._sink.statements(entity.kind, change.projection.fields, change.fields.keys())
+        return self._observation(
+            entity,
+            Fact.ANNOUNCE,
+            object_id=change.external_id or f"{_PROVISIONAL}{entity.id}",
+            event=f"{change.operation_id}/{now}",
+            statements=_statements(ours, now, by_self=True),
+            now=now,
+        )
+
+    def applied(self, change: Change, snapshot: Snapshot, now: int) -> Observation:
+        """What the vendor made of a write: ours where we wrote, its own word elsewhere."""
+        entity, at = change.entity, snapshot.modified_at
+        ours = self._sink.statements(entity.kind, snapshot.fields, change.fields.keys())
+        theirs = {g: v for g, v in self._news(entity, snapshot).items() if g not in ours}
+        return self._observation(
+            entity,
+            Fact.RESULT,
+            object_id=snapshot.external_id,
+            event=f"{change.operation_id}/{at}",
+            statements=(
+                *_statements(ours, at, by_self=True),
+                *_statements(theirs, at, by_self=False),
+            ),
+            now=now,
+        )
+
+    def found(self, entity: Entity, snapshot: Snapshot, now: int) -> Observation:
+        """What the vendor holds, in its own word."""
+        at = snapshot.modified_at
+        return self._observation(
+            entity,
+            Fact.STATE,
+            object_id=snapshot.external_id,
+            event=f"found/{at}/{now}",
+            statements=_statements(self._news(entity, snapshot), at, by_self=False),
+            now=now,
+        )
+
+    def gone(self, entity: Entity, external_id: str, now: int) -> Observation:
+        """The vendor no longer has the object."""
+        return self._observation(
+            entity, Fact.GONE, object_id=external_id, event="gone", statements=(), now=now
+        )
+
+    def _news(self, entity: Entity, snapshot: Snapshot) -> dict[str, Values]:
+        """The groups of a snapshot that differ from what the vendor's copy says."""
+        copy = copy_at(entity, self._sink_id, snapshot.external_id)
+        known = {g: r.values for g, r in copy.registers.items()} if copy else {}
+        return {g: v for g, v in snapshot.statements.items() if known.get(g) != v}
+
+    def _observation(
+        self,
+        entity: Entity,
+        fact: Fact,
+        *,
+        object_id: str,
+        event: str,
+        statements: tuple[Statement, ...],
+        now: int,
+    ) -> Observation:
+        natural_id = NaturalId(self._sink_id, entity.kind, object_id)
+        return Observation(
+            id=observation_id(self._sink_id, event, fact, natural_id),
+            workspace=entity.workspace,
+            fact=fact,
+            kind=entity.kind,
+            natural_id=natural_id,
+            role=self._sink.manifest.role,
+            received_at=now,
+            occurred_at=max((s.stamp.modified_at for s in statements), default=now),
+            statements=statements,
+            about=entity.id,
+        )
+
+
+def copy_at(entity: Entity, sink_id: str, external_id: str | None) -> Copy | None:
+    """The copy of one object of one system."""
+    if external_id is None:
+        return None
+    return entity.copies.get(NaturalId(sink_id, entity.kind, external_id))
+
+
+def _statements(groups: Mapping[str, Values], at: int, *, by_self: bool) -> tuple[Statement, ...]:
+    stamp = Stamp(NO_VERSION, at, by_self)
+    return tuple(Statement(group, values, stamp) for group, values in sorted(groups.items()))

@@ -1,0 +1,135 @@
+"""Makes a vendor agree again with the truth, by replaying the compacted topic."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from calstream_schemas.entities import Entity
+from calstream_schemas.ledger import LedgerEntry, LedgerState
+from calstream_sinks.api import NotWanted, Projection, Snapshot
+from calstream_sinks.runner.delivery import Delivery
+from calstream_sinks.runner.journal import Journal
+from calstream_sinks.runner.learned import AnySink, Learned
+from calstream_sinks.runner.view import LocalView
+
+_log = structlog.get_logger()
+
+
+class ResyncMode(StrEnum):
+    """What a resync believes."""
+
+    TRUST_LEDGER = "trust-ledger"  # what the ledger says the vendor holds
+    VERIFY = "verify"  # only what the vendor itself says now
+    REWRITE = "rewrite"  # nothing: everything is written again
+
+
+@dataclass
+class ResyncProgress:
+    """How far a resync is. `replayed` counts records read, the others count entities."""
+
+    mode: ResyncMode
+    running: bool = True
+    replayed: int = 0
+    total: int = 0
+    checked: int = 0
+    same: int = 0
+    missing: int = 0
+    different: int = 0
+
+
+class Verifier:
+    """Compares what the vendor holds with what it should hold, a batch at a time."""
+
+    def __init__(
+        self, sink_id: str, sink: AnySink, view: LocalView, journal: Journal, delivery: Delivery
+    ) -> None:
+        self._sink = sink
+        self._view = view
+        self._journal = journal
+        self._delivery = delivery
+        self._learned = Learned(sink_id, sink)
+
+    async def check(
+        self, keys: Sequence[str], mode: ResyncMode, progress: ResyncProgress, now: int
+    ) -> None:
+        """Looks at entities of one kind and corrects their ledger entries.
+
+        What differs is told to the resolver or the ledger; the ordinary delivery mends it.
+
+        Raises:
+            UnavailableError: the vendor or the broker does not answer.
+        """
+        held = {
+            key: entry
+            for key in keys
+            if (entry := self._view.ledger(key)) is not None and entry.external_id is not None
+        }
+        if mode is ResyncMode.VERIFY and held:
+            kind = next(iter(held)).split("/", 2)[1]
+            ids = [entry.external_id or "" for entry in held.values()]
+            found = await self._sink.lookup(kind, ids)
+            for key, entry in held.items():
+                snapshot = found.get(entry.external_id or "")
+                await self._compare(key, entry, snapshot, progress, now)
+        elif mode is ResyncMode.REWRITE:
+            for key, entry in held.items():
+                await self._distrust(key, entry, now)
+        progress.checked += len(keys)
+
+    async def _compare(
+        self,
+        key: str,
+        entry: LedgerEntry,
+        snapshot: Snapshot | None,
+        progress: ResyncProgress,
+        now: int,
+    ) -> None:
+        entity = self._view.entity(key)
+        if entity is None or entry.external_id is None:
+            return
+        if snapshot is None:
+            progress.missing += 1
+            _log.info("missing at the vendor", key=key)
+            self._delivery.forget(key)
+            await self._journal.observe([self._learned.gone(entity, entry.external_id, now)])
+            await self._journal.record({key: _waiting(entity, entry, now, external_id=None)})
+            return
+        wanted = self._sink.project(entity, self._view)
+        if isinstance(wanted, Projection) and _differs(wanted, snapshot):
+            progress.different += 1
+            _log.info("different at the vendor", key=key)
+            await self._journal.observe([self._learned.found(entity, snapshot, now)])
+            await self._distrust(key, entry, now)
+        elif not isinstance(wanted, NotWanted):
+            progress.same += 1
+
+    async def _distrust(self, key: str, entry: LedgerEntry, now: int) -> None:
+        """Forgets what the vendor is thought to hold, so that everything is compared or written."""
+        entity = self._view.entity(key)
+        if entity is None:
+            return
+        self._delivery.forget(key)
+        await self._journal.record(
+            {key: _waiting(entity, entry, now, external_id=entry.external_id)}
+        )
+
+
+def _differs(wanted: Projection, snapshot: Snapshot) -> bool:
+    return any(snapshot.fields.get(name) != value for name, value in wanted.fields.items())
+
+
+def _waiting(
+    entity: Entity, entry: LedgerEntry, now: int, *, external_id: str | None
+) -> LedgerEntry:
+    return LedgerEntry(
+        state=LedgerState.WAITING,
+        entity_version=entity.version,
+        operation_id=entry.operation_id,
+        updated_at=now,
+        external_id=external_id,
+        waiting_for=entity.key,
+        received_at=entry.received_at,
+        confirmed_at=entry.confirmed_at,
+    )

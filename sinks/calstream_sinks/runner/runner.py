@@ -1,0 +1,256 @@
+"""The runner of one sink: reads the truth, keeps the view, and has workers settle what is due."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from confluent_kafka import Message
+
+from calstream_core.clock import MICROSECONDS_PER_SECOND, now_microseconds
+from calstream_core.errors import UnavailableError
+from calstream_core.kafka import AsyncProducer
+from calstream_core.metrics import SINK_PENDING
+from calstream_core.sealing import KeyStore
+from calstream_core.settings import Settings
+from calstream_schemas.codec import Poison
+from calstream_schemas.entities.avro import decode_entity
+from calstream_schemas.ledger import LedgerState, decode_ledger_entry
+from calstream_schemas.topics import ENTITIES, full_name, sink_ledger
+from calstream_sinks.runner.delivery import Delivery
+from calstream_sinks.runner.journal import Journal
+from calstream_sinks.runner.learned import AnySink
+from calstream_sinks.runner.reader import (
+    Assigned,
+    CaughtUp,
+    Event,
+    Failed,
+    Reader,
+    Records,
+    Revoked,
+)
+from calstream_sinks.runner.resync import ResyncMode, ResyncProgress, Verifier
+from calstream_sinks.runner.schedule import Schedule
+from calstream_sinks.runner.view import LocalView
+
+_RETRY_SECONDS = 1
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What a runner shares with others of its process."""
+
+    settings: Settings
+    bootstrap_servers: str
+    producer: AsyncProducer
+    keys: KeyStore
+    now: Callable[[], int] = now_microseconds
+
+
+class SinkRunner:
+    """Runs one sink from `start` to `stop`."""
+
+    def __init__(self, sink_id: str, sink: AnySink, wiring: Wiring) -> None:
+        kafka = wiring.settings.kafka
+        self.sink_id = sink_id
+        self._sink = sink
+        self._configured = wiring.settings.sinks[sink_id]
+        self._keys = wiring.keys
+        self._now = wiring.now
+        self._entities = full_name(ENTITIES, kafka)
+        self._ledger = full_name(sink_ledger(sink_id), kafka)
+        self._view = LocalView()
+        self._schedule = Schedule(sink.manifest.kinds, wiring.now)
+        journal = Journal(sink_id, kafka, wiring.producer, wiring.keys, self._view)
+        self._delivery = Delivery(
+            sink_id,
+            sink,
+            view=self._view,
+            schedule=self._schedule,
+            journal=journal,
+            keys=wiring.keys,
+            now=wiring.now,
+        )
+        self._verifier = Verifier(sink_id, sink, self._view, journal, self._delivery)
+        self._reader = Reader(
+            wiring.bootstrap_servers,
+            f"calstream-sink-{sink_id}",
+            [self._entities, self._ledger],
+            self._receive,
+        )
+        self._restoring: dict[int, set[str]] = {}
+        self._live: set[int] = set()
+        self._replaying: set[int] = set()
+        self._resync: ResyncProgress | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._fault: str | None = None
+
+    async def start(self) -> None:
+        """Opens the sink and begins to work; returns at once."""
+        await self._sink.open()
+        self._reader.start()
+        self._tasks = [
+            asyncio.create_task(self._work(), name=f"{self.sink_id}-{n}")
+            for n in range(self._configured.concurrency)
+        ]
+
+    async def stop(self) -> None:
+        """Stops working. What was in flight is an unknown outcome that the next start settles."""
+        await self._reader.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._sink.close()
+
+    def fault(self) -> str | None:
+        """What keeps the sink from working, if anything does."""
+        if self._fault is not None:
+            return self._fault
+        if self._restoring or not self._live:
+            return "reading what is there"
+        return None
+
+    @property
+    def pending(self) -> dict[str, int]:
+        """How many keys are not settled, by state; `ready` counts those at work or due."""
+        counts = {state.value: 0 for state in LedgerState if state is not LedgerState.DONE}
+        for _key, entry in self._view.ledger_entries():
+            if entry.state is not LedgerState.DONE:
+                counts[entry.state.value] += 1
+        return {**counts, "ready": self._schedule.busy}
+
+    @property
+    def resync_progress(self) -> ResyncProgress | None:
+        """The last resync, if there was one since the start."""
+        return self._resync
+
+    def resync(self, mode: ResyncMode) -> ResyncProgress:
+        """Replays `entities` from its beginning and checks or writes every object again.
+
+        Returns at once; one that runs already goes on and is returned.
+        """
+        if self._resync is None or not self._resync.running:
+            self._resync = ResyncProgress(mode)
+            self._replaying = set(self._live)
+            self._reader.rewind()
+            _log.info("resync started", sink=self.sink_id, mode=mode)
+        return self._resync
+
+    async def _work(self) -> None:
+        while True:
+            keys = await self._schedule.take(self._sink.manifest.max_batch)
+            try:
+                await self._delivery.settle(keys)
+            except UnavailableError as error:
+                _log.warning("waiting", sink=self.sink_id, error=str(error))
+                later = self._now() + _RETRY_SECONDS * MICROSECONDS_PER_SECOND
+                for key in keys:
+                    self._schedule.add(key, later)
+            finally:
+                for key in keys:
+                    self._schedule.done(key)
+                self._count()
+
+    def _count(self) -> None:
+        for state, count in self.pending.items():
+            SINK_PENDING.labels(self.sink_id, state).set(count)
+
+    async def _receive(self, event: Event) -> None:
+        if isinstance(event, Records):
+            for message in event.messages:
+                self._take_in(message)
+        elif isinstance(event, CaughtUp):
+            await self._caught_up(event)
+        elif isinstance(event, Assigned):
+            for partition in event.partitions:
+                self._restoring[partition] = {self._entities, self._ledger}
+        elif isinstance(event, Revoked):
+            for partition in event.partitions:
+                self._drop(partition)
+        elif isinstance(event, Failed):
+            self._fault = str(event.error)
+
+    def _drop(self, partition: int) -> None:
+        self._live.discard(partition)
+        self._restoring.pop(partition, None)
+        keys = set(self._view.keys({partition}, self._sink.manifest.kinds))
+        self._schedule.discard(keys)
+        for key in keys:
+            self._delivery.forget(key)
+        self._view.drop_partition(partition)
+
+    def _take_in(self, message: Message) -> None:
+        key = (message.key() or b"").decode()
+        partition = message.partition() or 0
+        if not self._wanted(key):
+            return
+        if message.topic() == self._ledger:
+            if partition in self._restoring:  # later ones are our own, and in the view already
+                self._restore_ledger(partition, key, message.value())
+            return
+        value = message.value()
+        if value is None:
+            return
+        entity = decode_entity(value, self._keys.sealer)
+        if isinstance(entity, Poison):
+            _log.error("unreadable entity", sink=self.sink_id, key=key, reason=entity.reason)
+            return
+        if partition in self._replaying and self._resync is not None:
+            self._resync.replayed += 1
+        if self._view.put_entity(partition, entity) and partition in self._live:
+            for affected in {*self._sink.affected(entity), *self._view.waiting_for(key)}:
+                self._schedule.add(affected)
+
+    def _wanted(self, key: str) -> bool:
+        workspaces = self._configured.workspaces
+        return not workspaces or key.split("/", 1)[0] in workspaces
+
+    def _restore_ledger(self, partition: int, key: str, value: bytes | None) -> None:
+        entry = decode_ledger_entry(value) if value is not None else None
+        if isinstance(entry, Poison):
+            _log.error("unreadable ledger entry", sink=self.sink_id, key=key)
+            return
+        self._view.put_ledger(partition, key, entry)
+
+    async def _caught_up(self, event: CaughtUp) -> None:
+        missing = self._restoring.get(event.partition)
+        if missing is not None:
+            missing.discard(event.topic)
+            if not missing:
+                del self._restoring[event.partition]
+                self._live.add(event.partition)
+                for key in self._view.keys({event.partition}, self._sink.manifest.kinds):
+                    self._schedule.add(key)
+        if event.topic == self._entities and event.partition in self._replaying:
+            self._replaying.discard(event.partition)
+            if not self._replaying and self._resync is not None:
+                self._tasks.append(asyncio.create_task(self._recheck(self._resync)))
+
+    async def _recheck(self, progress: ResyncProgress) -> None:
+        """After the replay: checks every entity in batches, then lets the workers mend."""
+        size = self._sink.manifest.max_batch
+        for kind in self._sink.manifest.kinds:
+            keys = list(self._view.keys(self._live, {kind}))
+            progress.total += len(keys)
+            for start in range(0, len(keys), size):
+                batch = keys[start : start + size]
+                await self._schedule.claim(batch)
+                try:
+                    await self._persist_check(batch, progress)
+                finally:
+                    for key in batch:
+                        self._schedule.done(key)
+                        self._schedule.add(key)
+        progress.running = False
+        _log.info("resync checked", sink=self.sink_id, checked=progress.checked)
+
+    async def _persist_check(self, batch: list[str], progress: ResyncProgress) -> None:
+        while True:
+            try:
+                await self._verifier.check(batch, progress.mode, progress, self._now())
+            except UnavailableError as error:
+                _log.warning("waiting", sink=self.sink_id, error=str(error))
+                await asyncio.sleep(error.retry_after_seconds or _RETRY_SECONDS)
+            else:
+                return

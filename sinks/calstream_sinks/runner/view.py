@@ -1,0 +1,95 @@
+"""The runner's local copy of `entities` and of the sink's ledger, for the partitions it owns."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+
+from calstream_schemas.entities import Entity, entity_key
+from calstream_schemas.ledger import LedgerEntry
+
+
+class LocalView:
+    """Entities and ledger entries by key, with the indexes a sink may ask. Fulfils `View`."""
+
+    def __init__(self) -> None:
+        self._entities: dict[str, Entity] = {}
+        self._ledger: dict[str, LedgerEntry] = {}
+        self._partition_keys: dict[int, set[str]] = defaultdict(set)
+        self._referring: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._waiting: dict[str, set[str]] = defaultdict(set)
+
+    def entity(self, key: str) -> Entity | None:
+        """The newest version of an entity, if it is known."""
+        return self._entities.get(key)
+
+    def referring(self, kind: str, field: str, entity_id: str) -> Iterable[Entity]:
+        """The entities of a kind whose reference field points to an entity, in order of id."""
+        keys = self._referring.get((field, entity_id), set())
+        found = (self._entities[key] for key in sorted(keys))
+        return [entity for entity in found if entity.kind == kind]
+
+    def external_id(self, key: str) -> str | None:
+        """The id of an entity at this vendor, once it was written there."""
+        entry = self._ledger.get(key)
+        return entry.external_id if entry else None
+
+    def ledger(self, key: str) -> LedgerEntry | None:
+        """The ledger entry of an entity."""
+        return self._ledger.get(key)
+
+    def waiting_for(self, key: str) -> frozenset[str]:
+        """The keys that wait for a key to move."""
+        return frozenset(self._waiting.get(key, ()))
+
+    def keys(self, partitions: Collection[int], kinds: Collection[str]) -> Iterator[str]:
+        """The keys of these partitions and kinds."""
+        for partition in partitions:
+            for key in sorted(self._partition_keys[partition]):
+                entity = self._entities.get(key)
+                if entity is not None and entity.kind in kinds:
+                    yield key
+
+    def ledger_entries(self) -> Iterator[tuple[str, LedgerEntry]]:
+        """Every entry of the ledger."""
+        yield from self._ledger.items()
+
+    def put_entity(self, partition: int, entity: Entity) -> bool:
+        """Takes a version in; False if a newer one is known already."""
+        known = self._entities.get(entity.key)
+        if known is not None:
+            if known.version > entity.version:
+                return False
+            self._forget_references(known)
+        self._entities[entity.key] = entity
+        self._partition_keys[partition].add(entity.key)
+        for field, id_ in entity.references.items():
+            self._referring[field, id_].add(entity.key)
+        return True
+
+    def put_ledger(self, partition: int, key: str, entry: LedgerEntry | None) -> None:
+        """Takes a ledger entry in; None removes it."""
+        known = self._ledger.pop(key, None)
+        if known is not None and known.waiting_for:
+            self._waiting[known.waiting_for].discard(key)
+        if entry is not None:
+            self._ledger[key] = entry
+            self._partition_keys[partition].add(key)
+            if entry.waiting_for:
+                self._waiting[entry.waiting_for].add(key)
+
+    def drop_partition(self, partition: int) -> None:
+        """Forgets a partition that another worker owns now."""
+        for key in self._partition_keys.pop(partition, set()):
+            known = self._entities.pop(key, None)
+            if known is not None:
+                self._forget_references(known)
+            self.put_ledger(partition, key, None)
+
+    def _forget_references(self, entity: Entity) -> None:
+        for field, id_ in entity.references.items():
+            self._referring[field, id_].discard(entity.key)
+
+
+def key_of_reference(entity: Entity, field: str, kind: str) -> str | None:
+    """The key of the entity that a reference field points to, if it is known."""
+    id_ = entity.references.get(field)
+    return entity_key(entity.workspace, kind, id_) if id_ else None
