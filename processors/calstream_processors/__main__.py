@@ -15,7 +15,7 @@ from calstream_core.logs import configure_logs
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings, load_settings
 from calstream_core.stack_state import broker_address
-from calstream_processors.host.app import create_app, run_apps
+from calstream_processors.host.app import AppGroup, create_app
 from calstream_processors.normalise.agent import NormaliseStage
 from calstream_processors.resolve.agent import ResolveStage
 
@@ -41,27 +41,15 @@ async def serve(settings: Settings, health_listen: str) -> None:
     NormaliseStage(normalise, settings, producer, keys)
     ResolveStage(resolve, settings, producer, keys)
 
-    def ready() -> str | None:
-        waiting = [app.conf.id for app in (normalise, resolve) if not _is_ready(app)]
-        return f"not ready: {', '.join(waiting)}" if waiting else None
-
-    health = HealthServer(health_listen, {"stages": ready})
+    apps = AppGroup([normalise, resolve])
+    health = HealthServer(health_listen, {"stages": apps.fault})
     _log.info("processors started", health_port=health.port)
     try:
-        await run_apps([normalise, resolve], stop)
+        await apps.run(stop)
     finally:
         await producer.close()
         health.close()
     _log.info("processors stopped")
-
-
-def _is_ready(app: object) -> bool:
-    """Whether an app has its partitions and has restored its tables."""
-    tables = getattr(app, "tables", None)
-    consumer = getattr(app, "consumer", None)
-    if tables is None or consumer is None or not getattr(app, "started", False):
-        return False
-    return bool(consumer.assignment()) and bool(tables.actives_ready)
 
 
 def main() -> int:

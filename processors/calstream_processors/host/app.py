@@ -1,6 +1,7 @@
 """A Faust app with safe settings, and its life in a process."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import faust
@@ -18,11 +19,13 @@ def create_app(name: str, bootstrap_servers: str, state_directory: Path) -> faus
         bootstrap_servers: HOST:PORT, several separated by commas.
         state_directory: where Faust may put files of its own.
     """
+    directory = state_directory / "faust" / name
+    directory.mkdir(parents=True, exist_ok=True)
     urls = [f"aiokafka://{server}" for server in bootstrap_servers.split(",")]
     return faust.App(
         name,
         broker=urls,
-        datadir=str(state_directory / "faust" / name),
+        datadir=str(directory),
         store="memory://",
         Table=ConfirmedTable,
         key_serializer="raw",
@@ -38,25 +41,47 @@ def create_app(name: str, bootstrap_servers: str, state_directory: Path) -> faus
     )
 
 
-async def run_apps(apps: list[faust.App], stop: asyncio.Event) -> None:
-    """Runs apps until `stop` is set or one of them crashes; then stops all of them.
+class AppGroup:
+    """Apps that share a process."""
 
-    Raises:
-        BaseException: the reason for which an app crashed.
-    """
-    for app in apps:
-        app.finalize()
-    stopping = asyncio.ensure_future(stop.wait())
-    crashes = [asyncio.ensure_future(app._crashed.wait()) for app in apps]  # noqa: SLF001 - mode has no public way to wait for a crash
-    try:
-        for app in apps:
-            await app.start()
-        await asyncio.wait([stopping, *crashes], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (stopping, *crashes):
-            task.cancel()
-        for app in reversed(apps):
-            await app.stop()
-    for app in apps:
-        if app.crash_reason is not None:
-            raise app.crash_reason
+    def __init__(self, apps: Sequence[faust.App]) -> None:
+        self._apps = apps
+        self._started: list[faust.App] = []
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Runs the apps until `stop` is set or one of them crashes; then stops all of them.
+
+        Raises:
+            BaseException: the reason for which an app crashed.
+        """
+        for app in self._apps:
+            app.finalize()
+        stopping = asyncio.ensure_future(stop.wait())
+        crashes = [asyncio.ensure_future(app._crashed.wait()) for app in self._apps]  # noqa: SLF001 - mode has no public way to wait for a crash
+        try:
+            for app in self._apps:
+                await app.start()
+                self._started.append(app)
+            await asyncio.wait([stopping, *crashes], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (stopping, *crashes):
+                task.cancel()
+            for app in reversed(self._apps):
+                await app.stop()
+        for app in self._apps:
+            if app.crash_reason is not None:
+                raise app.crash_reason
+
+    def fault(self) -> str | None:
+        """Which apps don't have their partitions or have not restored their tables yet.
+
+        Asks no app before it has started: Faust makes a consumer for whoever asks first, which
+        then would not be the one that reads.
+        """
+        ready = [app for app in self._started if _is_ready(app)]
+        missing = [str(app.conf.id) for app in self._apps if app not in ready]
+        return f"not ready: {', '.join(missing)}" if missing else None
+
+
+def _is_ready(app: faust.App) -> bool:
+    return bool(app.consumer.assignment()) and bool(app.tables.actives_ready)

@@ -63,19 +63,10 @@ class Stage:
         """The body of the stage's agent."""
         acknowledged_by_hand = stream.noack()
         async for event in acknowledged_by_hand.events():
-            message = event.message
-            record = Record(
-                message.topic,
-                message.partition,
-                message.offset,
-                message.key,
-                message.value,
-                list(message.headers.items()) if message.headers else [],
-            )
             try:
-                await self._settle(record)
-            except InvariantError as error:
-                _log.critical("stopped", stage=self._name, error=str(error), **_place(record))
+                await self._settle(_record(event.message))
+            except Exception as error:  # noqa: BLE001 - Faust would go on behind it
+                _log.critical("stopped", stage=self._name, error=str(error))
                 await app.crash(error)
                 return
             await acknowledged_by_hand.ack(event)
@@ -137,6 +128,17 @@ class Stage:
         _log.warning(
             "dead letter", stage=self._name, code=error.code, field=place, **_place(record)
         )
+
+
+def _record(message: Any) -> Record:
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        list(message.headers or ()),
+    )
 
 
 def _place(record: Record) -> dict[str, object]:
