@@ -83,6 +83,7 @@ class SinksProcess:
             sink_id: {
                 "fault": runner.fault(),
                 "pending": runner.pending,
+                "positions": runner.positions,
                 "resync": asdict(progress) if (progress := runner.resync_progress) else None,
             }
             for sink_id, runner in self.runners.items()

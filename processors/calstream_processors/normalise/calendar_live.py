@@ -287,7 +287,8 @@ def _schedule(event: Body) -> Values:
 
 def _status(event: Body) -> Values:
     status = _one_of(event, "status", _EVENT_STATUSES)
-    cancellation = event.fields.get("cancellation")
+    # an event that stands may carry the cancellation of one attendance
+    cancellation = event.fields.get("cancellation") if status == "cancelled" else None
     return {
         "status": status,
         "cancellation": None if cancellation is None else _json(cancellation),

@@ -85,6 +85,7 @@ class SinkRunner:
         self._resync: ResyncProgress | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._fault: str | None = None
+        self._positions: dict[int, int] = {}
 
     async def start(self) -> None:
         """Opens the sink and begins to work; returns at once."""
@@ -119,6 +120,11 @@ class SinkRunner:
             if entry.state is not LedgerState.DONE:
                 counts[entry.state.value] += 1
         return {**counts, "ready": self._schedule.busy}
+
+    @property
+    def positions(self) -> dict[int, int]:
+        """The offset after the last record of `entities` that was read, by partition."""
+        return dict(self._positions)
 
     @property
     def resync_progress(self) -> ResyncProgress | None:
@@ -174,6 +180,7 @@ class SinkRunner:
     def _drop(self, partition: int) -> None:
         self._live.discard(partition)
         self._restoring.pop(partition, None)
+        self._positions.pop(partition, None)
         keys = set(self._view.keys({partition}, self._sink.manifest.kinds))
         self._schedule.discard(keys)
         for key in keys:
@@ -183,6 +190,8 @@ class SinkRunner:
     def _take_in(self, message: Message) -> None:
         key = (message.key() or b"").decode()
         partition = message.partition() or 0
+        if message.topic() == self._entities:
+            self._positions[partition] = (message.offset() or 0) + 1
         if not self._wanted(key):
             return
         if message.topic() == self._ledger:

@@ -1,0 +1,67 @@
+"""The sandbox as a process, and the vendors' specifications as judges."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+START_SECONDS = 30
+
+
+@pytest.fixture(scope="session")
+def vendor_specs() -> Path:
+    """The folder with the vendors' specifications."""
+    folder = os.environ.get("CALSTREAM_VENDOR_SPECS")
+    if not folder:
+        pytest.skip("CALSTREAM_VENDOR_SPECS names no folder with the vendors' specifications")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def sandbox_url() -> Iterator[str]:
+    """The base URL of a sandbox that runs for the whole session, with all vendors."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "calstream_sandbox", "--listen", f"127.0.0.1:{port}"]
+    url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen([*command, "--retry-scale", "0.002"]) as process:
+        try:
+            _wait_until_healthy(url, process)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(timeout=START_SECONDS)
+
+
+@pytest.fixture
+def hubspot_url(sandbox_url: str) -> str:
+    """HubSpot's base URL: a new account without rate limits, whose search sees writes at once."""
+    control = f"{sandbox_url}/hubspot/_control"
+    settings = {
+        "search_lag_seconds": 0,
+        "requests_per_10_seconds": 1_000_000,
+        "searches_per_second": 1_000_000,
+    }
+    httpx.post(f"{control}/reset").raise_for_status()
+    httpx.post(f"{control}/settings", json=settings).raise_for_status()
+    return f"{sandbox_url}/hubspot"
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the sandbox ended"
+        try:
+            httpx.get(f"{url}/healthz").raise_for_status()
+        except httpx.TransportError:
+            time.sleep(0.05)  # another process starts and has no other way to tell
+        else:
+            return
+    pytest.fail("the sandbox did not start")
