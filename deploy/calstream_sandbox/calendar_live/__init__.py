@@ -1,0 +1,1 @@
+"""calendar.live as its contract describes it: for now the webhooks that it sends."""

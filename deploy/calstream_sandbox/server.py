@@ -1,0 +1,94 @@
+"""The sandbox's one process: its application, and the server that runs it."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server.embed import Server
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from calstream_sandbox.calendar_live.app import build_calendar_live
+from calstream_sandbox.calendar_live.sender import Sender
+from calstream_sandbox.hubspot.app import build_hubspot
+from calstream_sandbox.hubspot.portal import Portal, PortalSettings
+
+DEFAULT_TOKEN = "pat-sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxOptions:
+    """How the sandbox starts.
+
+    Attributes:
+        retry_scale: shortens the waits between the attempts of a webhook.
+        hubspot_token: the bearer token that HubSpot's API wants.
+        hubspot: the settings that a reset goes back to.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 4700
+    retry_scale: float = 1.0
+    hubspot_token: str = DEFAULT_TOKEN
+    hubspot: PortalSettings = field(default_factory=PortalSettings)
+
+
+class Sandbox:
+    """One sandbox: its state, its application and its server."""
+
+    def __init__(self, options: SandboxOptions) -> None:
+        self.hubspot = Portal(token=options.hubspot_token, settings=options.hubspot)
+        self.calendar_live = Sender(retry_scale=options.retry_scale)
+        self.app = Starlette(
+            routes=[
+                Route("/healthz", _health, methods=["GET"]),
+                Mount("/hubspot", routes=build_hubspot(self.hubspot)),
+                Mount("/calendar_live", routes=build_calendar_live(self.calendar_live)),
+            ],
+            lifespan=self._lifespan,
+        )
+        self._server = Server(
+            self.app,
+            address=options.host,
+            port=options.port,
+            interface=Interfaces.ASGI,
+            websockets=False,
+            log_level=LogLevels.error,
+        )
+
+    async def serve(self) -> None:
+        """Runs the server in the current event loop until `stop`."""
+        await self._server.serve()
+
+    def stop(self) -> None:
+        """Ends `serve` soon: hanging requests and deliveries under way are cut short.
+
+        To be called in the event loop that serves.
+        """
+        self.hubspot.faults.clear()
+        self.calendar_live.stop()
+        self._server.stop()  # type: ignore[no-untyped-call] # granian gives it no types
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        yield
+        await self.calendar_live.close()
+
+
+async def run(options: SandboxOptions) -> None:
+    """Runs a sandbox until SIGINT or SIGTERM. Needs the main thread, for the signals."""
+    sandbox = Sandbox(options)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, sandbox.stop)
+    await sandbox.serve()
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
