@@ -27,7 +27,8 @@ class Crm:
             contacts={one["id"]: one["properties"] for one in dump["contacts"]},
             meetings={one["id"]: one["properties"] for one in dump["meetings"]},
             attendees={
-                one["id"]: tuple(sorted(_associated(one, "contacts"))) for one in dump["meetings"]
+                one["id"]: tuple(sorted(one["associations"].get("contacts", ())))
+                for one in dump["meetings"]
             },
         )
 
@@ -55,8 +56,3 @@ class Crm:
 
 def _values(properties: Properties) -> dict[str, str | None]:
     return {name: value for name, value in properties.items() if name not in _VENDORS_OWN and value}
-
-
-def _associated(dumped: Mapping[str, Any], kind: str) -> list[str]:
-    associations = dumped.get("associations") or {}
-    return [str(item["id"]) for item in associations.get(kind, {}).get("results", [])]

@@ -28,7 +28,7 @@ class TopicLog:
     def __init__(self, bootstrap_servers: str, kafka: KafkaSettings) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._kafka = kafka
-        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
 
     def ends(self) -> dict[str, int]:
         """How many records were ever written to each topic of the pipeline."""
@@ -73,6 +73,7 @@ class TopicLog:
             {
                 "bootstrap.servers": self._bootstrap_servers,
                 "group.id": "calstream-demo",
+                "log_level": 0,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
             }

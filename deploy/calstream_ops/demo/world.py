@@ -85,7 +85,7 @@ class World:
         """Creates a contact in the CRM as its users do; returns its id."""
         answer = await self.http.post(
             f"{self.addresses.sandbox}/hubspot/crm/objects/2026-09/contacts",
-            json={"properties": properties},
+            json={"properties": properties, "associations": []},
             headers={"Authorization": f"Bearer {SANDBOX_TOKEN}"},
         )
         answer.raise_for_status()
