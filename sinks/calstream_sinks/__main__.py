@@ -58,6 +58,21 @@ class SinksProcess:
             await context.close()
         await self._producer.close()
 
+    async def until(self, stop: asyncio.Event) -> None:
+        """Waits until `stop` is set or a runner fails.
+
+        Raises:
+            BaseException: why the runner failed.
+        """
+        stopping = asyncio.create_task(stop.wait())
+        failures = [runner.failed for runner in self.runners.values()]
+        either: list[asyncio.Future[Any]] = [stopping, *failures]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for failure in failures:
+            if failure.done():
+                failure.result()
+
     def fault(self) -> str | None:
         """What keeps any sink from working."""
         faults = {sink_id: runner.fault() for sink_id, runner in self.runners.items()}
@@ -121,7 +136,7 @@ async def serve(settings: Settings, health_listen: str) -> None:
     try:
         await process.start()
         _log.info("sinks started", health_port=health.port, sinks=",".join(process.runners))
-        await stop.wait()
+        await process.until(stop)
     finally:
         await process.stop()
         health.close()

@@ -1,8 +1,6 @@
 """A Kafka producer for asyncio: idempotent, `acks=all`, one future for each record."""
 
 import asyncio
-import threading
-from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -10,12 +8,17 @@ from calstream_core.errors import Code, UnavailableError
 
 Headers = list[tuple[str, bytes]]
 
+_ASK_SECONDS = 0.001
+_ASK_SLOWLY_SECONDS = 0.01
+_PATIENCE = 100
+
 
 class AsyncProducer:
     """Sends records and tells when the broker has confirmed each.
 
-    One thread serves librdkafka's delivery reports and hands them to the event loop. Create it in
-    the loop that uses it; close it before the loop ends.
+    The event loop itself asks librdkafka for delivery reports, as long as any is outstanding: a
+    thread that waits for them would contend with the loop for the interpreter at every record.
+    Create it in the loop that uses it; close it before the loop ends.
 
     Args:
         bootstrap_servers: the broker.
@@ -54,9 +57,8 @@ class AsyncProducer:
                 "log_level": 2,
             }
         )
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="kafka-producer", daemon=True)
-        self._thread.start()
+        self._asking: asyncio.TimerHandle | None = None
+        self._asked_in_vain = 0
 
     def send(
         self,
@@ -79,7 +81,7 @@ class AsyncProducer:
         future: asyncio.Future[None] = self._loop.create_future()
 
         def report(error: KafkaError | None, _message: Message) -> None:
-            self._loop.call_soon_threadsafe(self._settle, future, error)
+            self._settle(future, error)
 
         try:
             self._producer.produce(
@@ -100,6 +102,8 @@ class AsyncProducer:
             ) from error
         self._unconfirmed += 1
         self._idle.clear()
+        if self._asking is None:
+            self._ask_later()
         return future
 
     async def flush(self) -> None:
@@ -107,15 +111,19 @@ class AsyncProducer:
         await self._idle.wait()
 
     async def close(self) -> None:
-        """Waits for what is unconfirmed, then stops the thread."""
+        """Waits for what is unconfirmed; nothing may be sent any more."""
         await self.flush()
-        self._closing.set()
-        await asyncio.to_thread(self._thread.join)
 
-    def _serve(self) -> None:
-        poll: Callable[[float], int] = self._producer.poll
-        while not self._closing.is_set():
-            poll(0.1)
+    def _ask_later(self) -> None:
+        # a broker that is away for a while need not be asked about every millisecond
+        delay = _ASK_SECONDS if self._asked_in_vain < _PATIENCE else _ASK_SLOWLY_SECONDS
+        self._asking = self._loop.call_later(delay, self._ask)
+
+    def _ask(self) -> None:
+        self._asking = None
+        self._asked_in_vain = 0 if self._producer.poll(0) else self._asked_in_vain + 1
+        if self._unconfirmed:
+            self._ask_later()
 
     def _settle(self, future: asyncio.Future[None], error: KafkaError | None) -> None:
         self._unconfirmed -= 1

@@ -19,13 +19,15 @@ from calstream_ops.demo.world import Addresses, World
 from calstream_ops.stack.console import Console
 from calstream_ops.stack.local import LocalStack
 from calstream_ops.stack.ports import remembered_ports
-from calstream_ops.stack_processes import process_specs
+from calstream_ops.stack_processes import stack_plan
+
+_RETRY_SCALE = 0.01  # of the hours that calendar.live takes to deliver again
 
 _NEXT = """
 Next:
-  calstream init                          # settings of your own, in calstream.toml
-  calstream workspace add acme            # a workspace, its secret and its webhook address
-  calstream up                            # the same stack, for as long as you like
+  {program} init                 # settings of your own, in calstream.toml
+  {program} workspace add acme   # a workspace, its secret and its webhook address
+  {program} up                   # the same stack, for as long as you like
 """
 
 
@@ -74,7 +76,7 @@ async def _run(
     started = time.monotonic()
     settings = loaded.settings
     console = Console()
-    plan = process_specs(loaded, sandbox_listen=f"127.0.0.1:{sandbox_port}")
+    plan = stack_plan(loaded, sandbox_listen=f"127.0.0.1:{sandbox_port}", retry_scale=_RETRY_SCALE)
     with LocalStack(settings, plan, console=console, echo=False) as stack:
         async with stack.running() as state:
             log = TopicLog(stack.bootstrap_servers, settings.kafka)
@@ -99,7 +101,7 @@ async def _run(
             if keep:
                 await _wait_for_signal(addresses, loaded, console)
     if not as_json and report.ok:
-        sys.stdout.write(_NEXT)
+        sys.stdout.write(_NEXT.format(program=_program()))
     return report
 
 
@@ -140,3 +142,11 @@ async def _wait_for_signal(addresses: Addresses, loaded: LoadedSettings, console
     console.progress(f"other commands: export CALSTREAM_CONFIG={loaded.path}")
     console.progress("running until Ctrl-C")
     await stop.wait()
+
+
+def _program() -> str:
+    """The command line as it was called, so that what is printed can be pasted."""
+    called = Path(sys.argv[0])
+    if called.is_absolute() and called.is_relative_to(Path.cwd()):
+        return str(called.relative_to(Path.cwd()))
+    return str(called)

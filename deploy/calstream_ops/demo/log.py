@@ -5,13 +5,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # documented, but not in its list of exports
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
 from calstream_core.settings import KafkaSettings
 from calstream_schemas.codec import Poison
 from calstream_schemas.ledger import LedgerState, decode_ledger_entry
-from calstream_schemas.topics import ENTITIES, OBSERVATIONS, WEBHOOKS, full_name, sink_ledger
+from calstream_schemas.topics import (
+    ENTITIES,
+    OBSERVATIONS,
+    REJECTED,
+    WEBHOOKS,
+    full_name,
+    sink_ledger,
+)
+
+_PIPELINE = (WEBHOOKS, REJECTED, OBSERVATIONS, ENTITIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +41,9 @@ class TopicLog:
 
     def ends(self) -> dict[str, int]:
         """How many records were ever written to each topic of the pipeline."""
-        topics = {t.name: full_name(t, self._kafka) for t in (WEBHOOKS, OBSERVATIONS, ENTITIES)}
+        topics = {t.name: full_name(t, self._kafka) for t in _PIPELINE}
         asked = {
-            TopicPartition(topic, partition): OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library has no types here
+            TopicPartition(topic, partition): OffsetSpec.latest()  # type: ignore[no-untyped-call]  # it has no types
             for topic in topics.values()
             for partition in range(self._kafka.partitions)
         }

@@ -55,7 +55,7 @@ def write_table(report: Report) -> None:
     """Writes the table and the figures to standard output."""
     console = Console(highlight=False)
     table = Table(show_lines=True)
-    for heading in ("case", "sent by calendar.live", "found in the CRM", "as expected"):
+    for heading in ("case", "sent", "found in the CRM", "expected"):
         table.add_column(heading, overflow="fold")
     for name, result in report.results.items():
         verdict = "[green]yes[/green]" if result.ok else "[bold red]NO[/bold red]"

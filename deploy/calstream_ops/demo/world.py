@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,15 +101,6 @@ class World:
         """Deletes every object in the CRM."""
         await self._post("/hubspot/_control/wipe", {})
 
-    async def until(self, met: Callable[[Crm], bool]) -> Crm:
-        """Asks the CRM until a condition holds or the deadline passes; returns its content."""
-        deadline = time.monotonic() + _DEADLINE_SECONDS
-        while True:
-            crm = await self.crm()
-            if met(crm) or time.monotonic() > deadline:
-                return crm
-            await asyncio.sleep(_ASK_AGAIN_SECONDS)
-
     async def quiet(self) -> Crm:
         """Waits until everything that was sent has had its effect; returns the CRM's content.
 
@@ -134,6 +125,19 @@ class World:
     async def duplicates_dropped(self) -> int:
         """Observations that were dropped because they had been seen."""
         return int((await self._stage_events())[("resolve", "duplicate")])
+
+    async def rejected(self) -> int:
+        """Webhooks that are kept as rejected."""
+        return (await asyncio.to_thread(self.log.ends))["webhooks.rejected"]
+
+    async def until_rejected(self, count: int) -> int:
+        """Waits until so many are; they are written after the sender got its answer."""
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while True:
+            found = await self.rejected()
+            if found >= count or time.monotonic() > deadline:
+                return found
+            await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
     async def resync(self, sink: str, mode: str) -> dict[str, Any]:
         """Starts a resync of a sink, as `calstream sink resync` does, and waits for its checks."""

@@ -48,10 +48,10 @@ def operation_id(sink: str, entity: Entity, hash_: str) -> str:
 
 
 def decide(
-    entity: Entity,
     projection: Projection,
     *,
     hash_: str,
+    operation: str,
     ledger: LedgerEntry | None,
     held: Held,
     written: FieldValues | None,
@@ -59,9 +59,9 @@ def decide(
     """What to do.
 
     Args:
-        entity: its newest version.
         projection: how it should look.
         hash_: the projection's.
+        operation: the name of the write that would make it so.
         ledger: the sink's entry for the entity.
         held: what the vendor holds according to its copy.
         written: what the vendor told us it holds after this process's last write, if there was
@@ -73,7 +73,7 @@ def decide(
     if ledger.state is LedgerState.INTENT:
         return Write(projection.fields, outcome_unknown=True, not_before=not_before)
     given_up = ledger.state is LedgerState.DEAD and not ledger.waiting_for
-    if given_up and ledger.entity_version >= entity.version:
+    if given_up and ledger.operation_id == operation:
         return Nothing()
     if ledger.external_id is None:
         return Write(projection.fields, not_before=not_before)

@@ -114,7 +114,10 @@ class Delivery:
             return None
         hash_ = projection_hash(wanted, self._keys.sealer(entity.workspace))
         held = self._sink.held(entity.kind, copy) if copy else Held()
-        decision = decide(entity, wanted, hash_=hash_, ledger=ledger, held=held, written=written)
+        operation = operation_id(self._sink_id, entity, hash_)
+        decision = decide(
+            wanted, hash_=hash_, operation=operation, ledger=ledger, held=held, written=written
+        )
         if isinstance(decision, Nothing):
             SINK_DELIVERIES.labels(self._sink_id, "unchanged").inc()
             self._unsettled.pop(key, None)
@@ -127,7 +130,7 @@ class Delivery:
             entity=entity,
             projection=wanted,
             fields=decision.fields,
-            operation_id=operation_id(self._sink_id, entity, hash_),
+            operation_id=operation,
             external_id=external_id,
             outcome_unknown=decision.outcome_unknown,
         )
@@ -140,7 +143,7 @@ class Delivery:
             if ledger is None or ledger.state is not LedgerState.DEAD:
                 code = Code(needed.error_code) if needed.error_code else Code.VENDOR_REFUSED
                 await self._die(
-                    entity, ledger, code, f"{for_key} was given up", waiting_for=for_key
+                    entity, ledger, code, f"{for_key} was given up", "", waiting_for=for_key
                 )
             return
         if ledger is not None and ledger.waiting_for == for_key:
@@ -150,7 +153,10 @@ class Delivery:
 
     async def _deliver(self, jobs: Sequence[_Job]) -> None:
         now = self._now()
-        await self._journal.observe([self._learned.announced(job.change, now) for job in jobs])
+        # once for all attempts: an announcement is a version of the entity
+        await self._journal.observe(
+            [self._learned.announced(job.change, now) for job in jobs if not _attempts(job)]
+        )
         due_at = now + int(self._sink.settle_seconds * MICROSECONDS_PER_SECOND)
         await self._journal.record(
             {
@@ -244,7 +250,14 @@ class Delivery:
             )
             await self._hold(job, external_id=None)
         elif isinstance(outcome, Refused):
-            await self._die(entity, job.before, outcome.code, outcome.message, field=outcome.field)
+            await self._die(
+                entity,
+                job.before,
+                outcome.code,
+                outcome.message,
+                job.change.operation_id,
+                field=outcome.field,
+            )
         elif isinstance(outcome, Deferred):
             await self._defer(job, outcome)
 
@@ -265,7 +278,9 @@ class Delivery:
         SINK_RETRIES.labels(self._sink_id, outcome.code).inc()
         if now - first > HORIZON_SECONDS * MICROSECONDS_PER_SECOND:
             message = f"tried for {HORIZON_SECONDS // 3600} h; last: {outcome.message}"
-            await self._die(entity, job.before, Code.RETRIES_EXHAUSTED, message)
+            await self._die(
+                entity, job.before, Code.RETRIES_EXHAUSTED, message, job.change.operation_id
+            )
             return
         wait = backoff_seconds(attempts, outcome.retry_after_seconds, self._jitter)
         if outcome.unknown:
@@ -291,6 +306,7 @@ class Delivery:
         before: LedgerEntry | None,
         code: Code,
         message: str,
+        operation: str,
         *,
         field: str = "",
         waiting_for: str | None = None,
@@ -302,6 +318,7 @@ class Delivery:
             entity,
             before,
             LedgerState.DEAD,
+            operation_id=operation,
             error_code=code,
             error_message=message,
             error_field=field,

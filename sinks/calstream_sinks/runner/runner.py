@@ -1,8 +1,9 @@
 """The runner of one sink: reads the truth, keeps the view, and has workers settle what is due."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from confluent_kafka import Message
@@ -24,7 +25,6 @@ from calstream_sinks.runner.reader import (
     Assigned,
     CaughtUp,
     Event,
-    Failed,
     Reader,
     Records,
     Revoked,
@@ -84,17 +84,15 @@ class SinkRunner:
         self._replaying: set[int] = set()
         self._resync: ResyncProgress | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._fault: str | None = None
+        # done only when the sink can't go on; raises why
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._positions: dict[int, int] = {}
 
     async def start(self) -> None:
         """Opens the sink and begins to work; returns at once."""
         await self._sink.open()
         self._reader.start()
-        self._tasks = [
-            asyncio.create_task(self._work(), name=f"{self.sink_id}-{n}")
-            for n in range(self._configured.concurrency)
-        ]
+        self._tasks = [self._watched(self._work()) for _ in range(self._configured.concurrency)]
 
     async def stop(self) -> None:
         """Stops working. What was in flight is an unknown outcome that the next start settles."""
@@ -106,8 +104,8 @@ class SinkRunner:
 
     def fault(self) -> str | None:
         """What keeps the sink from working, if anything does."""
-        if self._fault is not None:
-            return self._fault
+        if self.failed.done():
+            return "failed; see the log"
         if self._restoring or not self._live:
             return "reading what is there"
         return None
@@ -143,6 +141,17 @@ class SinkRunner:
             _log.info("resync started", sink=self.sink_id, mode=mode)
         return self._resync
 
+    def _watched(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task whose failure, a bug of ours, ends the process rather than going unnoticed."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and task.exception() is not None and not self.failed.done():
+                self.failed.set_exception(task.exception() or AssertionError)
+
+        task = asyncio.create_task(work)
+        task.add_done_callback(ended)
+        return task
+
     async def _work(self) -> None:
         while True:
             keys = await self._schedule.take(self._sink.manifest.max_batch)
@@ -174,8 +183,8 @@ class SinkRunner:
         elif isinstance(event, Revoked):
             for partition in event.partitions:
                 self._drop(partition)
-        elif isinstance(event, Failed):
-            self._fault = str(event.error)
+        elif not self.failed.done():
+            self.failed.set_exception(event.error)
 
     def _drop(self, partition: int) -> None:
         self._live.discard(partition)
@@ -234,7 +243,7 @@ class SinkRunner:
         if event.topic == self._entities and event.partition in self._replaying:
             self._replaying.discard(event.partition)
             if not self._replaying and self._resync is not None:
-                self._tasks.append(asyncio.create_task(self._recheck(self._resync)))
+                self._tasks.append(self._watched(self._recheck(self._resync)))
 
     async def _recheck(self, progress: ResyncProgress) -> None:
         """After the replay: checks every entity in batches, then lets the workers mend."""

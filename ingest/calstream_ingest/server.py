@@ -1,0 +1,137 @@
+"""Puts ingest together and runs it until it is told to stop."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+
+import structlog
+
+from calstream_core.errors import Code, ConfigError
+from calstream_core.health import HealthServer
+from calstream_core.kafka import AsyncProducer, verify_partitioner
+from calstream_core.sealing import KeyStore
+from calstream_core.settings import Settings
+from calstream_ingest.addresses import load_addresses
+from calstream_ingest.broker import BrokerHealth, admin_client, require_topics, topic_fault
+from calstream_ingest.door import READ_SECONDS, Door
+from calstream_ingest.listener import Listener
+from calstream_ingest.rejects import RejectLog
+from calstream_ingest.webhook_log import WebhookLog
+from calstream_schemas.topics import REJECTED, WEBHOOKS, full_name
+
+_CLIENT_ID = "calstream-ingest"
+_MAX_QUEUED = 20_000  # more than the door's room lets in; the room is the limit that counts
+
+MAX_STORABLE_BYTES = 960_000
+"""The largest body that fits a record: Kafka's 1,000,000 bytes, less what stands around it."""
+
+_log = structlog.get_logger()
+
+
+async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) -> None:
+    """Takes webhooks until SIGTERM or SIGINT, then finishes what has been begun.
+
+    Afterwards every request that was let in has been answered, and every record has been
+    confirmed or given up. Call it in the main thread.
+
+    Args:
+        settings: the settings.
+        bootstrap_servers: the broker.
+        health_listen: HOST:PORT for `/healthz` and `/metrics`; port 0 takes a free one.
+
+    Raises:
+        ConfigError: a secret, key, topic or address to listen at is not usable.
+        UnavailableError: the broker does not answer at the start, or the server ended.
+    """
+    verify_partitioner()
+    _check_limits(settings)
+    addresses = load_addresses(settings, KeyStore(settings.state.directory / "keys"))
+    if not addresses:
+        _log.warning("no workspace has a secret for webhooks: every one will be refused")
+    admin = admin_client(bootstrap_servers)
+    await asyncio.to_thread(require_topics, admin, settings.kafka)
+    topic = full_name(WEBHOOKS, settings.kafka)
+    ack_timeout_seconds = settings.ingest.ack_timeout_seconds
+    broker = BrokerHealth(lambda: topic_fault(admin, topic))
+    producer = AsyncProducer(
+        bootstrap_servers,
+        _CLIENT_ID,
+        # a record that the sender was told to send again is worth nothing any more
+        delivery_timeout_seconds=ack_timeout_seconds,
+        max_queued=_MAX_QUEUED,
+    )
+    door = Door(
+        addresses,
+        WebhookLog(producer, topic, broker, ack_timeout_seconds),
+        RejectLog(producer, full_name(REJECTED, settings.kafka)),
+        settings.ingest,
+        health=broker.fault,
+    )
+    watching = asyncio.create_task(broker.watch())
+    try:
+        with _stop_signals() as stop:
+            await _run(door, broker, settings, health_listen, stop)
+    finally:
+        watching.cancel()
+        await producer.close()
+        with contextlib.suppress(asyncio.CancelledError):  # as was asked for above
+            await watching
+    _log.info("ingest stopped")
+
+
+def _check_limits(settings: Settings) -> None:
+    if settings.ingest.max_body_bytes > MAX_STORABLE_BYTES:
+        raise ConfigError(
+            Code.CONFIG_INVALID,
+            f"ingest.max_body_bytes is {settings.ingest.max_body_bytes}; Kafka takes records of"
+            f" 1 MB, so {MAX_STORABLE_BYTES} is the most.",
+        )
+
+
+async def _run(
+    door: Door, broker: BrokerHealth, settings: Settings, health_listen: str, stop: asyncio.Event
+) -> None:
+    listener = Listener(door, settings.ingest.listen)
+    listening = asyncio.Event()
+    health = _health_server(health_listen, listening, broker)
+    try:
+        await listener.start()
+        listening.set()
+        _log.info(
+            "ingest started", listen=f"{listener.host}:{listener.port}", health_port=health.port
+        )
+        await listener.run_until(stop)
+        listening.clear()
+    finally:
+        await listener.close(READ_SECONDS + settings.ingest.ack_timeout_seconds + 1)
+        health.close()
+
+
+def _health_server(listen: str, listening: asyncio.Event, broker: BrokerHealth) -> HealthServer:
+    checks = {
+        "door": lambda: None if listening.is_set() else "not listening",
+        "broker": broker.fault,
+    }
+    try:
+        return HealthServer(listen, checks)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            Code.CONFIG_INVALID,
+            f"Ingest's health can't listen at {listen}: {error}.",
+            hint="Does another process? Otherwise give another --health-listen.",
+        ) from error
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[asyncio.Event]:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
