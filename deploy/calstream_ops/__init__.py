@@ -1,1 +1,1 @@
-"""."""
+"""The command line, the local stack and everything for running Calstream."""

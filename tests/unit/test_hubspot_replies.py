@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
-from pydantic import ValidationError
 
 from calstream_core.errors import Code, ConfigError, UnavailableError
 from calstream_schemas.entities import Cause, Entity
@@ -358,6 +358,21 @@ async def test_an_address_that_another_contact_has_refuses_the_update_of_a_known
     assert outcome.field == "email"
 
 
+async def test_no_call_names_one_address_twice(opened: Opened) -> None:
+    made: list[dict[str, Any]] = []
+
+    def upsert(request: httpx.Request) -> httpx.Response:
+        made.extend(result(one["id"], one["properties"]) for one in inputs(request))
+        return echo(request)
+
+    hubspot = ScriptedHubSpot({READ: lambda _: batch(made), UPSERT: upsert})
+    first, second = change(1, known=False), change(2, known=False)
+    same = replace(second, projection=first.projection, fields=first.fields)
+    outcomes = await deliver(opened, hubspot, first, same)
+    assert [type(outcome) for outcome in outcomes] == [Applied, Found]
+    assert len(made) == 1
+
+
 async def test_an_address_that_cannot_be_looked_up_does_not_hold_up_the_others(
     opened: Opened,
 ) -> None:
@@ -430,6 +445,20 @@ async def test_a_meeting_that_only_search_still_has_is_looked_for_again(opened: 
     assert outcome.unknown
 
 
+async def test_the_people_of_a_large_meeting_are_read_page_by_page(opened: Opened) -> None:
+    def read(request: httpx.Request) -> httpx.Response:
+        (asked,) = inputs(request)
+        second = "after" in asked
+        page = {"from": {"id": "1"}, "to": [{"toObjectId": 12 if second else 11}]}
+        return batch([page if second else {**page, "paging": {"next": {"after": "11"}}}])
+
+    hubspot = ScriptedHubSpot({"meetings/batch/update": echo, "meetings/contacts/batch/read": read})
+    links = [Link("contacts", "11"), Link("contacts", "12")]
+    (outcome,) = await deliver(opened, hubspot, change(1, kind="booking", links=links))
+    assert isinstance(outcome, Applied)
+    assert hubspot.calls("meetings/contacts/batch/read") == 2
+
+
 async def test_a_merged_contact_is_looked_up_as_the_one_that_is_left(opened: Opened) -> None:
     left = result("900", {"email": "p1@example.com", "hs_merged_object_ids": "1;2"})
     sink = opened(ScriptedHubSpot({READ: always(batch([left]))}))
@@ -452,54 +481,6 @@ async def test_a_lookup_that_is_not_answered_says_nothing_of_the_objects(opened:
         await sink.open()
         with pytest.raises(error):
             await sink.lookup("contact", ["1"])
-
-
-async def test_a_sink_without_its_token_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HUBSPOT_TOKEN", raising=False)
-    config = HubSpotConfig.model_validate({"token": {"env": "HUBSPOT_TOKEN"}})
-    with pytest.raises(ConfigError) as raised:
-        await HubSpotSink(config, ScriptedHubSpot({})).open()
-    assert raised.value.code is Code.SECRET_MISSING
-
-
-async def test_a_replaced_token_counts_from_the_next_call_on(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tokens: list[str] = []
-
-    def keep_token(request: httpx.Request) -> httpx.Response:
-        tokens.append(request.headers["Authorization"])
-        return echo(request)
-
-    sink = opened(ScriptedHubSpot({UPDATE: keep_token}))
-    await sink.open()
-    await sink.deliver([change(1)])
-    monkeypatch.setenv("HUBSPOT_TOKEN", "pat-new")
-    await sink.deliver([change(1)])
-    assert tokens == ["Bearer pat-sandbox", "Bearer pat-new"]
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("base_url", "api.hubapi.com"),
-        ("base_url", "https://api.hubapi.com/"),
-        ("api_version", "v3"),
-        ("search_settle_seconds", -1),
-        ("tokn", "x"),
-    ],
-)
-def test_a_wrong_setting_is_named(key: str, value: object) -> None:
-    with pytest.raises(ValidationError, match=key):
-        HubSpotConfig.model_validate({"token": {"env": "HUBSPOT_TOKEN"}, key: value})
-
-
-def test_how_long_search_lags_is_a_setting(opened: Opened) -> None:
-    sink = opened(ScriptedHubSpot({}))
-    assert sink.settle_seconds == HubSpotSink.manifest.settle_seconds
-    given = {"token": {"env": "HUBSPOT_TOKEN"}, "search_settle_seconds": 0.5}
-    config = HubSpotConfig.model_validate(given)
-    assert HubSpotSink(config, ScriptedHubSpot({})).settle_seconds == 0.5
 
 
 def _summary(outcome: Outcome) -> str:

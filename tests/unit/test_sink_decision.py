@@ -55,6 +55,11 @@ def test_a_retry_keeps_its_time_even_for_a_newer_version() -> None:
     assert _decide(retry, written={"name": "Jo"}) == Write({"phone": "1"}, not_before=77)
 
 
+def test_what_waited_for_its_next_version_is_written_at_once_when_that_has_come() -> None:
+    waiting = replace(DONE, state=LedgerState.WAITING, external_id=None, due_at=77)
+    assert _decide(waiting) == Write(WANTED.fields)
+
+
 def test_what_the_vendor_refused_waits_until_something_else_is_wanted() -> None:
     dead = replace(DONE, state=LedgerState.DEAD, operation_id="op")
     assert _decide(dead) == Nothing()

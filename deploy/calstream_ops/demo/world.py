@@ -118,8 +118,9 @@ class World:
                 return await self.crm()
             before = now
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
+        left = {sink: one["pending"] for sink, one in (await self._act("/v1/sinks", {})).items()}
         raise UnavailableError(
-            Code.PROCESS_FAILED, "The pipeline does not come to rest.", hint="See the log above."
+            Code.PROCESS_FAILED, f"The pipeline does not come to rest; still to do: {left}."
         )
 
     async def duplicates_dropped(self) -> int:

@@ -69,7 +69,8 @@ def decide(
     """
     if ledger is None:
         return Write(projection.fields)
-    not_before = ledger.due_at or 0
+    parked = ledger.state in {LedgerState.INTENT, LedgerState.RETRY}
+    not_before = ledger.due_at or 0 if parked else 0
     if ledger.state is LedgerState.INTENT:
         return Write(projection.fields, outcome_unknown=True, not_before=not_before)
     given_up = ledger.state is LedgerState.DEAD and not ledger.waiting_for
@@ -85,7 +86,7 @@ def decide(
     if ledger.state is LedgerState.DONE and ledger.projection_hash == hash_:
         return Write(edited) if edited else Nothing()
     fields = edited | _differing(projection, held, written)
-    return Write(fields, not_before=not_before if ledger.state is LedgerState.RETRY else 0)
+    return Write(fields, not_before=not_before)
 
 
 def _differing(

@@ -112,6 +112,8 @@ class Delivery:
             # what was found there is on its way through the resolver; writing before it is
             # folded could overwrite what somebody entered at the vendor
             return None
+        if ledger is not None and self._waits_for_itself(entity, ledger):
+            return None
         hash_ = projection_hash(wanted, self._keys.sealer(entity.workspace))
         held = self._sink.held(entity.kind, copy) if copy else Held()
         operation = operation_id(self._sink_id, entity, hash_)
@@ -135,6 +137,16 @@ class Delivery:
             outcome_unknown=decision.outcome_unknown,
         )
         return _Job(change, hash_, ledger)
+
+    def _waits_for_itself(self, entity: Entity, ledger: LedgerEntry) -> bool:
+        """Whether the version in which something learned is folded has not come yet."""
+        waits = ledger.waiting_for == entity.key and ledger.entity_version >= entity.version
+        if not waits or ledger.state is not LedgerState.WAITING or ledger.due_at is None:
+            return False
+        if ledger.due_at <= self._now():  # what was learned was no news to the resolver
+            return False
+        self._schedule.add(entity.key, ledger.due_at)
+        return True
 
     async def _wait(self, entity: Entity, ledger: LedgerEntry | None, for_key: str) -> None:
         self._unsettled.setdefault(entity.key, entity.cause)
@@ -202,11 +214,22 @@ class Delivery:
                 return outcomes
             fault = f"{len(outcomes)} outcomes for {len(changes)} changes"
         except UnavailableError as error:
-            deferred = Deferred(error.code, error.message, error.retry_after_seconds)
-            return [deferred] * len(changes)
+            # this call was not applied, but an earlier one may have been
+            return [
+                Deferred(
+                    error.code,
+                    error.message,
+                    error.retry_after_seconds,
+                    unknown=change.outcome_unknown,
+                )
+                for change in changes
+            ]
         except ConfigError as error:
             _log.error("sink misconfigured", sink=self._sink_id, error=str(error))
-            return [Deferred(error.code, error.message)] * len(changes)
+            return [
+                Deferred(error.code, error.message, unknown=change.outcome_unknown)
+                for change in changes
+            ]
         except Exception:  # noqa: BLE001 - whatever a sink raises, its outcome is unknown
             _log.exception("sink failed", sink=self._sink_id)
             fault = "an error of the sink"

