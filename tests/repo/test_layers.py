@@ -1,4 +1,4 @@
-"""The direction of imports, the size of modules and the names in the tree, as the design has them."""
+"""The direction of imports, the size of modules, and the names in the tree."""
 
 import ast
 import re

@@ -1,10 +1,14 @@
 """Framing, poison values and schemas."""
 
 import pytest
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from calstream_core.errors import Code, InvariantError
 from calstream_schemas import codec
 from calstream_schemas.codec import Decoded, Poison
-from calstream_schemas.entities.fields import KINDS
+from calstream_schemas.entities.fields import KINDS, Kind
 from calstream_schemas.ledger import (
     LedgerEntry,
     LedgerState,
@@ -12,9 +16,6 @@ from calstream_schemas.ledger import (
     encode_ledger_entry,
 )
 from calstream_schemas.render import VERSION, render
-from fastavro.schema import fingerprint, to_parsing_canonical_form
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 ENTRY = LedgerEntry(LedgerState.DONE, 3, "op", 5, external_id="17", projection_hash="ab")
 
@@ -79,7 +80,7 @@ def test_every_schema_has_a_header_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
-def test_the_committed_schema_is_the_one_of_the_catalogue(kind) -> None:
+def test_the_committed_schema_is_the_one_of_the_catalogue(kind: Kind) -> None:
     newest = codec.newest(kind.record)
     assert newest.version == VERSION
     file = codec.resources.files("calstream_schemas") / "avro" / f"{kind.record}.v{VERSION}.avsc"

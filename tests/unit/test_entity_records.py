@@ -1,6 +1,11 @@
 """An entity survives its record: whatever it holds, it is read back as it was."""
 
+from pathlib import Path
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from calstream_core.sealing import KeyStore
 from calstream_processors.resolve.copies import apply
 from calstream_processors.resolve.fold import fold
@@ -15,8 +20,6 @@ from calstream_schemas.observations import (
     decode_observation,
     encode_observation,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 long = st.integers(-(2**63), 2**63 - 1)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -33,6 +36,9 @@ def _value(field: Field) -> st.SearchStrategy:
     return st.none() | by_type[field.type]
 
 
+stamps = st.builds(Stamp, st.integers(-1, 9), st.integers(0, 2**50), st.booleans())
+
+
 @st.composite
 def observations(draw: st.DrawFn) -> Observation:
     kind = draw(st.sampled_from(sorted(KINDS.values(), key=lambda k: k.name)))
@@ -42,8 +48,7 @@ def observations(draw: st.DrawFn) -> Observation:
             values = draw(
                 st.fixed_dictionaries({}, optional={f.name: _value(f) for f in group.fields})
             )
-            stamp = Stamp(draw(st.integers(-1, 9)), draw(st.integers(0, 2**50)), draw(st.booleans()))
-            statements.append(Statement(group.name, values, stamp))
+            statements.append(Statement(group.name, values, draw(stamps)))
     return Observation(
         id="o1",
         workspace="acme",
@@ -115,7 +120,7 @@ def test_personal_values_are_not_in_the_record(keys: KeyStore) -> None:
     assert b"Jo Park" not in raw
 
 
-def test_a_record_of_another_installation_is_poison(keys: KeyStore, tmp_path) -> None:
+def test_a_record_of_another_installation_is_poison(keys: KeyStore, tmp_path: Path) -> None:
     observation = Observation(
         id="o1",
         workspace="acme",

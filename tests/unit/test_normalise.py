@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from calstream_core.clock import to_microseconds
 from calstream_core.errors import Code, RecordError
 from calstream_processors.normalise import Normalised, normalise
@@ -17,8 +20,6 @@ from calstream_sandbox.calendar_live.model import EventType, Host
 from calstream_schemas.entities import KINDS
 from calstream_schemas.observations import Fact, Observation
 from calstream_schemas.webhooks import ReceivedWebhook
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 20, 9, 15, 3, tzinfo=UTC)
 RECEIVED_AT = to_microseconds(NOW)
@@ -299,10 +300,11 @@ paths = st.sampled_from(
 
 @settings(max_examples=400)
 @given(path=paths, value=json_values)
-def test_whatever_stands_in_a_field_the_outcome_is_observations_or_a_code(path, value) -> None:
+def test_whatever_stands_in_a_field_the_outcome_is_observations_or_a_code(
+    path: str, value: object
+) -> None:
     try:
-        result = _normalise(_with(path, value))
-    except RecordError as error:
-        assert error.code in Code
-    else:
-        assert all(isinstance(o, Observation) for o in result.observations)
+        observations = _normalise(_with(path, value)).observations
+    except RecordError:  # any other exception fails the test
+        observations = ()
+    assert all(isinstance(observation, Observation) for observation in observations)

@@ -1,6 +1,7 @@
 """The partition of a workspace is the one that Kafka's own client computes."""
 
 import pytest
+
 from calstream_core.kafka import partition_of, verify_partitioner
 from calstream_core.kafka.partition import GOLDEN, murmur2
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from calstream_core.errors import Code, RecordError
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
@@ -119,9 +120,7 @@ def test_what_calstream_wrote_there_does_not_count_as_the_crm_speaking() -> None
     crm = NaturalId("hubspot", "contact", "1")
     (version,) = _resolve(
         workspace,
-        _say(
-            "contact", crm, 9, role="crm", by_self=True, about=made.id, name={"full_name": "JO"}
-        ),
+        _say("contact", crm, 9, role="crm", by_self=True, about=made.id, name={"full_name": "JO"}),
     )
     assert version.version == 2
     assert version.values["full_name"] == "Jo"

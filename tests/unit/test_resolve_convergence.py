@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from calstream_processors.resolve.copies import apply
 from calstream_processors.resolve.fold import fold
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.register import canonical, order_of, state
 from calstream_schemas.entities import KINDS, Copy, Kind, NaturalId, Register, Stamp, Values
 from calstream_schemas.observations import Fact, Observation, Statement
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 # few times, versions and values, so that ties and repeats are common
 stamps = st.builds(
@@ -59,8 +60,11 @@ def observations(draw: st.DrawFn, kind: Kind) -> Observation:
     )
 
 
+History = tuple[Kind, list[Observation], list[Observation]]
+
+
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[Kind, list[Observation], list[Observation]]:
+def histories(draw: st.DrawFn) -> History:
     kind = draw(st.sampled_from(sorted(KINDS.values(), key=lambda k: k.name)))
     first = draw(st.lists(observations(kind), max_size=14))
     repeated = first + (draw(st.lists(st.sampled_from(first), max_size=6)) if first else [])
@@ -76,7 +80,9 @@ def _copies(history: Sequence[Observation]) -> Mapping[NaturalId, Copy]:
 
 @settings(max_examples=600, deadline=None)
 @given(histories())
-def test_any_order_and_any_repetition_gives_the_same_copies_and_the_same_truth(history) -> None:
+def test_any_order_and_any_repetition_gives_the_same_copies_and_the_same_truth(
+    history: History,
+) -> None:
     kind, first, shuffled = history
     one, other = _copies(first), _copies(shuffled)
     assert one == other
@@ -87,7 +93,9 @@ def test_any_order_and_any_repetition_gives_the_same_copies_and_the_same_truth(h
 
 @settings(max_examples=400, deadline=None)
 @given(histories())
-def test_an_observation_that_was_applied_changes_nothing_when_it_comes_again(history) -> None:
+def test_an_observation_that_was_applied_changes_nothing_when_it_comes_again(
+    history: History,
+) -> None:
     _kind, first, _shuffled = history
     copies = _copies(first)
     for observation in first:

@@ -8,9 +8,9 @@ import avro.compatibility
 import avro.schema
 import orjson
 import pytest
+
 from calstream_schemas.codec import Schema, all_schemas
-from calstream_schemas.entities.fields import KINDS
-from calstream_schemas.entities.fields import FieldType
+from calstream_schemas.entities.fields import KINDS, FieldType
 from calstream_schemas.render import entity_schema
 
 # entities and ledgers are read by everybody at any time: old readers read new records too
@@ -30,14 +30,11 @@ def _pairs() -> list[tuple[Schema, Schema]]:
     return [
         (one, other)
         for one, other in itertools.product(all_schemas(), repeat=2)
-        if one.record == other.record
-        and (one.version >= other.version or one.record in _FULL)
+        if one.record == other.record and (one.version >= other.version or one.record in _FULL)
     ]
 
 
-@pytest.mark.parametrize(
-    ("reader", "writer"), _pairs(), ids=lambda s: f"{s.record}.v{s.version}"
-)
+@pytest.mark.parametrize(("reader", "writer"), _pairs(), ids=lambda s: f"{s.record}.v{s.version}")
 def test_a_version_reads_what_it_must(reader: Schema, writer: Schema) -> None:
     assert _reads(reader.source, writer.source)
 

@@ -4,10 +4,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from calstream_core.errors import Code, ConfigError, SecurityError
-from calstream_core.sealing import Box, KeyStore
 from hypothesis import given
 from hypothesis import strategies as st
+
+from calstream_core.errors import Code, ConfigError, SecurityError
+from calstream_core.sealing import Box, KeyStore
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyStore:
 
 
 @given(plain=st.binary(max_size=300))
-def test_what_was_sealed_opens_and_equal_values_have_equal_boxes(keys, plain: bytes) -> None:
+def test_what_was_sealed_opens_and_equal_values_have_equal_boxes(
+    keys: KeyStore, plain: bytes
+) -> None:
     sealer = keys.sealer("acme")
     box = sealer.seal("contact.email", plain)
     assert sealer.open("contact.email", box) == plain
@@ -25,7 +28,9 @@ def test_what_was_sealed_opens_and_equal_values_have_equal_boxes(keys, plain: by
 
 
 @given(data=st.data(), plain=st.binary(min_size=1, max_size=50))
-def test_a_box_that_was_changed_does_not_open(keys, data: st.DataObject, plain: bytes) -> None:
+def test_a_box_that_was_changed_does_not_open(
+    keys: KeyStore, data: st.DataObject, plain: bytes
+) -> None:
     box = keys.sealer("acme").seal("contact.email", plain)
     changed = bytearray(box.data)
     changed[data.draw(st.integers(0, len(changed) - 1))] ^= data.draw(st.integers(1, 255))
@@ -35,12 +40,12 @@ def test_a_box_that_was_changed_does_not_open(keys, data: st.DataObject, plain: 
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"x" * 15])
-def test_a_box_that_is_too_short_does_not_open(keys, data: bytes) -> None:
+def test_a_box_that_is_too_short_does_not_open(keys: KeyStore, data: bytes) -> None:
     with pytest.raises(SecurityError):
         keys.sealer("acme").open("contact.email", Box("1", data))
 
 
-def test_a_box_opens_only_in_its_context_workspace_and_key(keys) -> None:
+def test_a_box_opens_only_in_its_context_workspace_and_key(keys: KeyStore) -> None:
     box = keys.sealer("acme").seal("contact.email", b"jo@example.com")
     for sealer, context, key_id in (
         ("acme", "contact.name", "1"),
@@ -70,7 +75,7 @@ def test_a_name_that_leads_out_of_the_directory_is_refused(tmp_path: Path) -> No
         KeyStore(tmp_path).sealer("../acme")
 
 
-def test_keyed_hashes_differ_by_workspace_and_context(keys) -> None:
+def test_keyed_hashes_differ_by_workspace_and_context(keys: KeyStore) -> None:
     one = keys.sealer("acme")
     hashes = {
         one.keyed_hash("email", b"jo@example.com"),

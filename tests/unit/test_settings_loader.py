@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from calstream_core.errors import Code, ConfigError
 from calstream_core.settings import SecretReference, load_settings, read_secret
 
@@ -58,7 +59,7 @@ def test_a_named_file_must_exist(tmp_path: Path) -> None:
     assert caught.value.code is Code.CONFIG_NOT_FOUND
 
 
-def test_without_a_file_the_defaults_count(tmp_path: Path, monkeypatch) -> None:
+def test_without_a_file_the_defaults_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_settings(environment={}).path is None
 
@@ -73,7 +74,9 @@ def test_a_variable_below_a_value_is_refused() -> None:
         )
 
 
-def test_a_secret_is_read_where_its_reference_points(tmp_path: Path, monkeypatch) -> None:
+def test_a_secret_is_read_where_its_reference_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "secret").write_text("  s3cret\n")
     monkeypatch.setenv("SOME_SECRET", "other")
     assert read_secret(SecretReference(file=tmp_path / "secret"), "a test") == b"s3cret"

@@ -1,4 +1,4 @@
-"""A sink brings its vendor to the truth whatever breaks in between: crashes, lost replies, refusals.
+"""A sink brings its vendor to the truth, whatever breaks: crashes, lost replies, refusals.
 
 The real delivery, ledger and resolver run in process; only Kafka's producer and the vendor are
 played. The process "dies" at a chosen step and starts again from what was durable by then.
@@ -9,6 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from calstream_core.errors import Code
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import KafkaSettings
@@ -43,8 +46,6 @@ from calstream_sinks.runner.journal import Journal
 from calstream_sinks.runner.resync import ResyncMode, ResyncProgress, Verifier
 from calstream_sinks.runner.schedule import Schedule
 from calstream_sinks.runner.view import LocalView
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 _FIELDS = {"mail": "email", "title": "name"}  # the vendor's name of a field: our group
 _OURS = {"mail": "email", "title": "full_name"}
@@ -52,6 +53,12 @@ _OURS = {"mail": "email", "title": "full_name"}
 
 class _Died(BaseException):
     """The process was killed here."""
+
+
+_ANSWERS: dict[str, Outcome] = {
+    "defer": Deferred(Code.SINK_UNAVAILABLE, "not now"),
+    "refuse": Refused(Code.VENDOR_REFUSED, "no", "title"),
+}
 
 
 @dataclass
@@ -109,12 +116,10 @@ class _Sink(Sink[SinkConfig]):
     def _deliver(self, change: Change) -> Outcome:
         self.vendor.calls += 1
         fault = self.faults.pop(0) if self.faults else ""
-        if fault == "defer":
-            return Deferred(Code.SINK_UNAVAILABLE, "not now")
         if fault == "die-before":
             raise _Died
-        if fault == "refuse":
-            return Refused(Code.VENDOR_REFUSED, "no", "title")
+        if fault in _ANSWERS:
+            return _ANSWERS[fault]
         if change.external_id is not None and change.external_id not in self.vendor.objects:
             return Missing()
         if change.external_id is None:
@@ -294,7 +299,9 @@ async def test_without_faults_a_change_is_one_call(keys: KeyStore) -> None:
     assert world.vendor.calls == 2
 
 
-async def test_somebody_who_is_there_already_is_adopted_and_keeps_their_name(keys) -> None:
+async def test_somebody_who_is_there_already_is_adopted_and_keeps_their_name(
+    keys: KeyStore,
+) -> None:
     world = _World(keys)
     world.vendor.objects["7"] = {"mail": "jo@example.com", "title": "Joanna P."}
     world.start()
@@ -322,7 +329,9 @@ async def test_what_is_refused_is_dead_until_it_changes(keys: KeyStore) -> None:
     assert world.ledger[key].state is LedgerState.DONE
 
 
-async def test_a_dead_letter_stays_dead_when_the_announcement_comes_round(keys) -> None:
+async def test_a_dead_letter_stays_dead_when_the_announcement_comes_round(
+    keys: KeyStore,
+) -> None:
     world = _World(keys)
     world.faults = ["refuse", "refuse", "refuse"]
     world.start()

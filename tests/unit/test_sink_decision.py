@@ -4,17 +4,24 @@ from dataclasses import replace
 
 from calstream_schemas.entities import Cause, Entity
 from calstream_schemas.ledger import LedgerEntry, LedgerState
-from calstream_sinks.api import Held, Projection
+from calstream_sinks.api import FieldValues, Held, Projection
 from calstream_sinks.runner.decision import Nothing, Write, decide, operation_id
 
 ENTITY = Entity("acme", "contact", "1", 4, 0, Cause("o", 1, 1))
+NOTHING_HELD = Held()
 WANTED = Projection({"name": "Jo", "phone": "1"})
 DONE = LedgerEntry(
     LedgerState.DONE, 3, "op", 0, external_id="17", projection_hash="same", confirmed_at=1
 )
 
 
-def _decide(ledger, *, held=Held(), written=None, hash_="same"):  # noqa: B008 - Held is frozen
+def _decide(
+    ledger: LedgerEntry | None,
+    *,
+    held: Held = NOTHING_HELD,
+    written: FieldValues | None = None,
+    hash_: str = "same",
+) -> Write | Nothing:
     return decide(WANTED, hash_=hash_, operation="op", ledger=ledger, held=held, written=written)
 
 

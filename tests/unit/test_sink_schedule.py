@@ -3,10 +3,11 @@
 import asyncio
 
 import pytest
-from calstream_sinks.runner.retry import backoff_seconds
-from calstream_sinks.runner.schedule import Schedule
 from hypothesis import given
 from hypothesis import strategies as st
+
+from calstream_sinks.runner.retry import backoff_seconds
+from calstream_sinks.runner.schedule import Schedule
 
 SECOND = 1_000_000
 CONTACT = "acme/contact/1"
@@ -121,7 +122,9 @@ class _Upper:
 
 
 @given(attempts=st.integers(1, 200), asked=st.none() | st.floats(0, 1000))
-def test_waiting_grows_to_a_cap_and_never_undercuts_what_was_asked(attempts, asked) -> None:
+def test_waiting_grows_to_a_cap_and_never_undercuts_what_was_asked(
+    attempts: int, asked: float | None
+) -> None:
     seconds = backoff_seconds(attempts, asked, _Upper())
     assert seconds <= 300 + (asked or 0)
     assert asked is None or seconds >= asked
