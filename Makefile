@@ -6,7 +6,7 @@ PYTHON = $(eval PYTHON := $$(shell for p in python3.13 python3.12 python3.11 pyt
 SETUP = $(or $(PYTHON),$(error No Python 3.11 or newer was found. Install one, or name it: make PYTHON=/path/to/python3)) deploy/install/setup.py
 RUN = .venv/bin/
 
-.PHONY: help demo test test-slow check install install-dev locks
+.PHONY: help demo test test-slow check install install-dev schemas locks
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -31,6 +31,9 @@ install: ## what is needed to run it, in .venv
 
 install-dev: ## what is needed to work on it, in .venv
 	@$(SETUP) dev
+
+schemas: install-dev ## write the entities' Avro schemas from the catalogue of fields
+	@$(RUN)python -m calstream_schemas.render
 
 UV_COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(ARGS)

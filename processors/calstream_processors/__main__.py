@@ -35,9 +35,11 @@ async def serve(settings: Settings, health_listen: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     keys = KeyStore(settings.state.directory / "keys")
-    producer = AsyncProducer(bootstrap, "calstream-processors")
-    normalise = create_app("calstream-normalise", bootstrap, settings.state.directory)
-    resolve = create_app("calstream-resolve", bootstrap, settings.state.directory)
+    producer = AsyncProducer(bootstrap, "calstream-processors", linger_milliseconds=0)
+    # consumer groups are named as topics are, so that installations can share a broker
+    prefix = settings.kafka.topic_prefix
+    normalise = create_app(f"{prefix}calstream-normalise", bootstrap, settings.state.directory)
+    resolve = create_app(f"{prefix}calstream-resolve", bootstrap, settings.state.directory)
     NormaliseStage(normalise, settings, producer, keys)
     ResolveStage(resolve, settings, producer, keys)
 

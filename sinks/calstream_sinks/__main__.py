@@ -31,7 +31,7 @@ class SinksProcess:
     def __init__(self, settings: Settings, bootstrap_servers: str) -> None:
         self._loop = asyncio.get_running_loop()
         self._contexts = {sink_id: RunnerContext(sink_id) for sink_id in settings.sinks}
-        self._producer = AsyncProducer(bootstrap_servers, "calstream-sinks")
+        self._producer = AsyncProducer(bootstrap_servers, "calstream-sinks", linger_milliseconds=0)
         wiring = Wiring(
             settings,
             bootstrap_servers,

@@ -72,11 +72,18 @@ class Delivery:
         self._written: dict[str, FieldValues] = {}
         # the first cause that is not settled yet, so that waiting counts as delay
         self._unsettled: dict[str, Cause] = {}
+        # what a resync asked for: its delay says nothing of live traffic
+        self._replayed: set[str] = set()
 
     def forget(self, key: str) -> None:
         """Drops what is remembered of a key: it belongs to another worker, or was rewritten."""
         self._written.pop(key, None)
         self._unsettled.pop(key, None)
+        self._replayed.discard(key)
+
+    def mark_replayed(self, key: str) -> None:
+        """Counts the next write of a key as part of a resync."""
+        self._replayed.add(key)
 
     async def settle(self, keys: Sequence[str]) -> None:
         """Does what these keys need now. All are of one kind.
@@ -240,7 +247,9 @@ class Delivery:
         entity = job.change.entity
         cause = self._unsettled.pop(entity.key, entity.cause)
         SINK_DELIVERIES.labels(self._sink_id, "applied").inc()
-        SYNC_DELAY_SECONDS.labels(self._sink_id, "live").observe(
+        mode = "replay" if entity.key in self._replayed else "live"
+        self._replayed.discard(entity.key)
+        SYNC_DELAY_SECONDS.labels(self._sink_id, mode).observe(
             max(0, now - cause.occurred_at) / MICROSECONDS_PER_SECOND
         )
         return self._entry(

@@ -95,7 +95,7 @@ class Verifier:
         if snapshot is None:
             progress.missing += 1
             _log.info("missing at the vendor", key=key)
-            self._delivery.forget(key)
+            self._forget(key)
             await self._journal.observe([self._learned.gone(entity, entry.external_id, now)])
             await self._journal.record({key: _until_folded(entity, entry, now, None)})
             return
@@ -110,15 +110,19 @@ class Verifier:
         told = self._learned.found(entity, snapshot, now)
         await self._journal.observe([told])
         if told.statements:  # first the resolver says whose word counts
-            self._delivery.forget(key)
+            self._forget(key)
             entry = _until_folded(entity, entry, now, entry.external_id)
             await self._journal.record({key: entry})
         else:
             await self._distrust(key, entry, now)
 
+    def _forget(self, key: str) -> None:
+        self._delivery.forget(key)
+        self._delivery.mark_replayed(key)
+
     async def _distrust(self, key: str, entry: LedgerEntry, now: int) -> None:
         """Forgets what the vendor is thought to hold, so that everything is written again."""
-        self._delivery.forget(key)
+        self._forget(key)
         again = replace(
             entry, state=LedgerState.RETRY, updated_at=now, due_at=now, projection_hash=None
         )

@@ -75,7 +75,7 @@ class SinkRunner:
         self._verifier = Verifier(sink_id, sink, self._view, journal, self._delivery)
         self._reader = Reader(
             wiring.bootstrap_servers,
-            f"calstream-sink-{sink_id}",
+            f"{kafka.topic_prefix}calstream-sink-{sink_id}",
             [self._entities, self._ledger],
             self._receive,
         )
