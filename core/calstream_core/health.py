@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
-from calstream_core.errors import CalstreamError, Code
+from calstream_core.errors import CalstreamError, Code, ConfigError
 
 Check = Callable[[], str | None]
 """Tells what is wrong, or None."""
@@ -34,6 +34,9 @@ class HealthServer:
         checks: by name; the process is healthy when none of them says what is wrong. They are
             called from the server's threads.
         actions: by path; called from the server's threads.
+
+    Raises:
+        ConfigError: the address can't be listened at.
     """
 
     def __init__(
@@ -43,7 +46,16 @@ class HealthServer:
         actions: Mapping[str, Action] = MappingProxyType({}),
     ) -> None:
         host, _, port = listen.rpartition(":")
-        self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), _handler(checks, actions))
+        try:
+            self._server = ThreadingHTTPServer(
+                (host.strip("[]"), int(port)), _handler(checks, actions)
+            )
+        except (OSError, OverflowError, ValueError) as error:
+            raise ConfigError(
+                Code.CONFIG_INVALID,
+                f"Health can't be served at {listen}: {error}.",
+                hint="Does another process listen there? Otherwise give another --health-listen.",
+            ) from error
         self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="health", daemon=True

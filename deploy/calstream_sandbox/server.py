@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.embed import Server
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -48,6 +49,7 @@ class Sandbox:
         self.app = Starlette(
             routes=[
                 Route("/healthz", _health, methods=["GET"]),
+                Route("/metrics", _metrics, methods=["GET"]),
                 Mount("/hubspot", routes=build_hubspot(self.hubspot)),
                 Mount("/calendar_live", routes=build_calendar_live(self.calendar_live)),
             ],
@@ -92,3 +94,7 @@ async def run(options: SandboxOptions) -> None:
 
 async def _health(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
+
+
+async def _metrics(_: Request) -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

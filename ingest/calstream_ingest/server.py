@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import Iterator
 
 import structlog
 
-from calstream_core.errors import Code, ConfigError
 from calstream_core.health import HealthServer
 from calstream_core.kafka import AsyncProducer, verify_partitioner
+from calstream_core.process import stop_signals
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings
 from calstream_ingest.addresses import load_addresses
@@ -22,9 +20,6 @@ from calstream_schemas.topics import REJECTED, WEBHOOKS, full_name
 
 _CLIENT_ID = "calstream-ingest"
 _MAX_QUEUED = 20_000  # more than the door's room lets in; the room is the limit that counts
-
-MAX_STORABLE_BYTES = 960_000
-"""The largest body that fits a record: Kafka's 1,000,000 bytes, less what stands around it."""
 
 _log = structlog.get_logger()
 
@@ -45,7 +40,6 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
         UnavailableError: the broker does not answer at the start, or the server ended.
     """
     verify_partitioner()
-    _check_limits(settings)
     addresses = load_addresses(settings, KeyStore(settings.state.directory / "keys"))
     if not addresses:
         _log.warning("no workspace has a secret for webhooks: every one will be refused")
@@ -70,7 +64,7 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
     )
     watching = asyncio.create_task(broker.watch())
     try:
-        with _stop_signals() as stop:
+        with stop_signals() as stop:
             await _run(door, broker, settings, health_listen, stop)
     finally:
         watching.cancel()
@@ -78,15 +72,6 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
         with contextlib.suppress(asyncio.CancelledError):  # as was asked for above
             await watching
     _log.info("ingest stopped")
-
-
-def _check_limits(settings: Settings) -> None:
-    if settings.ingest.max_body_bytes > MAX_STORABLE_BYTES:
-        raise ConfigError(
-            Code.CONFIG_INVALID,
-            f"ingest.max_body_bytes is {settings.ingest.max_body_bytes}; Kafka takes records of"
-            f" 1 MB, so {MAX_STORABLE_BYTES} is the most.",
-        )
 
 
 async def _run(
@@ -113,25 +98,4 @@ def _health_server(listen: str, listening: asyncio.Event, broker: BrokerHealth) 
         "door": lambda: None if listening.is_set() else "not listening",
         "broker": broker.fault,
     }
-    try:
-        return HealthServer(listen, checks)
-    except (OSError, OverflowError) as error:
-        raise ConfigError(
-            Code.CONFIG_INVALID,
-            f"Ingest's health can't listen at {listen}: {error}.",
-            hint="Does another process? Otherwise give another --health-listen.",
-        ) from error
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[asyncio.Event]:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    for number in numbers:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
+    return HealthServer(listen, checks)

@@ -1,22 +1,18 @@
 """`python -m calstream_sinks`: every configured sink in one process, each with its own runner."""
 
-import argparse
 import asyncio
-import signal
 import sys
 from dataclasses import asdict
 from typing import Any
 
 import structlog
-import uvloop
 
-from calstream_core.errors import CalstreamError, Code, ConfigError
+from calstream_core.errors import Code, ConfigError
 from calstream_core.health import HealthServer
 from calstream_core.kafka import AsyncProducer, verify_partitioner
-from calstream_core.logs import configure_logs
+from calstream_core.process import run_process, stop_signals
 from calstream_core.sealing import KeyStore
-from calstream_core.settings import Settings, load_settings
-from calstream_core.stack_state import broker_address
+from calstream_core.settings import Settings
 from calstream_sinks.registry import make_sink
 from calstream_sinks.runner.context import RunnerContext
 from calstream_sinks.runner.resync import ResyncMode
@@ -115,19 +111,14 @@ class SinksProcess:
         return asdict(runner.resync(ResyncMode(mode)))
 
 
-async def serve(settings: Settings, health_listen: str) -> None:
+async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) -> None:
     """Runs the sinks until SIGTERM or SIGINT.
 
     Raises:
         CalstreamError: the settings or the broker are not usable.
     """
     verify_partitioner()
-    bootstrap = broker_address(settings)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    process = SinksProcess(settings, bootstrap)
+    process = SinksProcess(settings, bootstrap_servers)
     health = HealthServer(
         health_listen,
         {"sinks": process.fault},
@@ -136,27 +127,13 @@ async def serve(settings: Settings, health_listen: str) -> None:
     try:
         await process.start()
         _log.info("sinks started", health_port=health.port, sinks=",".join(process.runners))
-        await process.until(stop)
+        with stop_signals() as stop:
+            await process.until(stop)
     finally:
         await process.stop()
         health.close()
     _log.info("sinks stopped")
 
 
-def main() -> int:
-    """Parses the arguments, runs, and gives the exit status."""
-    parser = argparse.ArgumentParser(prog="calstream_sinks", description=__doc__)
-    parser.add_argument("--health-listen", default="127.0.0.1:0", help="for /healthz and /metrics")
-    arguments = parser.parse_args()
-    configure_logs("sinks")
-    try:
-        settings = load_settings().settings
-        uvloop.run(serve(settings, arguments.health_listen))
-    except CalstreamError as error:
-        _log.error("sinks failed", error=str(error))
-        return error.exit_status
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_process("sinks", serve))

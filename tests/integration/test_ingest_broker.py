@@ -25,13 +25,12 @@ from confluent_kafka.cimpl import NewTopic
 from calstream_core.errors import Code, UnavailableError
 from calstream_core.kafka import AsyncProducer, partition_of
 from calstream_core.sealing import KeyStore
-from calstream_core.settings import IngestSettings, KafkaSettings, Settings
+from calstream_core.settings import MAX_BODY_BYTES, IngestSettings, KafkaSettings, Settings
 from calstream_ingest import broker as ingest_broker
 from calstream_ingest.addresses import load_addresses
 from calstream_ingest.broker import BrokerHealth, admin_client, require_topics, topic_fault
 from calstream_ingest.door import Door
 from calstream_ingest.rejects import MAX_UNCONFIRMED, RejectLog
-from calstream_ingest.server import MAX_STORABLE_BYTES
 from calstream_ingest.webhook_log import WebhookLog
 from calstream_ops.stack import EmbeddedBroker
 from calstream_schemas.topics import REJECTED, WEBHOOKS, Topic, full_name
@@ -388,16 +387,16 @@ def test_an_outage_gives_503_in_time_and_ends_without_a_restart(tmp_path: Path) 
 
 
 def test_the_largest_body_that_can_be_set_is_stored(installation: Installation) -> None:
-    installation.config["ingest"] = {"listen": "127.0.0.1:0", "max_body_bytes": MAX_STORABLE_BYTES}
+    installation.config["ingest"] = {"listen": "127.0.0.1:0", "max_body_bytes": MAX_BODY_BYTES}
     installation.write()
-    body = os.urandom(MAX_STORABLE_BYTES)
+    body = os.urandom(MAX_BODY_BYTES)
     with running(installation) as process:
         assert post(process, body).status_code == 200
     assert [webhook.body for webhook in installation.received()] == [body]
 
 
 def test_a_limit_that_kafka_can_not_hold_is_told_at_the_start(installation: Installation) -> None:
-    installation.config["ingest"] = {"max_body_bytes": MAX_STORABLE_BYTES + 1}
+    installation.config["ingest"] = {"max_body_bytes": MAX_BODY_BYTES + 1}
     installation.write()
     process = failing(installation)
     assert process.returncode == 78

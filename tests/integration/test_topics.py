@@ -1,6 +1,7 @@
 """Topics on a real broker: made once, checked for good."""
 
 import json
+import uuid
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,9 @@ NAMES = {
 
 
 @pytest.fixture(autouse=True)
-def prefix(
-    broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> str:
+def prefix(broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Settings for the shared broker, with topics of the test's own."""
-    own = f"topics{abs(hash(request.node.name)) % 10**9}."
+    own = f"topics-{uuid.uuid4().hex[:8]}."
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CALSTREAM_CONFIG", raising=False)
     monkeypatch.setenv("CALSTREAM_STATE__DIRECTORY", str(tmp_path / "state"))

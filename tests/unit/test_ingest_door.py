@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from calstream_core.errors import Code, UnavailableError
 from calstream_core.kafka import Headers, partition_of
 from calstream_core.sealing import KeyStore
-from calstream_core.settings import IngestSettings, Settings
+from calstream_core.settings import MAX_BODY_BYTES, IngestSettings, Settings
 from calstream_ingest.addresses import load_addresses
 from calstream_ingest.broker import BrokerHealth
 from calstream_ingest.door import Door
@@ -544,8 +544,8 @@ async def test_a_flood_of_bad_requests_queues_a_bounded_number(scene: Scene) -> 
 
 
 async def test_a_flood_of_bad_requests_writes_a_bounded_amount(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, max_body_bytes=1024 * 1024)
-    body = b"x" * 1024 * 1024
+    scene = Scene(tmp_path, max_body_bytes=MAX_BODY_BYTES)
+    body = b"x" * MAX_BODY_BYTES
     for _ in range(20):
         assert (await scene.post(body)).status_code == 401
     kept = sum(webhook.body_bytes for webhook in scene.rejected())

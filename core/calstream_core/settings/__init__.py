@@ -6,6 +6,7 @@ Precedence: environment over file over default. The environment name of `[kafka]
 
 from calstream_core.settings.loader import CONFIG_FILE_NAME, LoadedSettings, load_settings
 from calstream_core.settings.model import (
+    MAX_BODY_BYTES,
     IngestSettings,
     KafkaSettings,
     Pattern,
@@ -20,6 +21,7 @@ from calstream_core.settings.secret import read_secret
 
 __all__ = [
     "CONFIG_FILE_NAME",
+    "MAX_BODY_BYTES",
     "IngestSettings",
     "KafkaSettings",
     "LoadedSettings",

@@ -21,6 +21,10 @@ Name = Annotated[str, StringConstraints(pattern=_NAME)]
 """A workspace, source or sink: lower case, digits, `-` and `_`; safe in topics, keys, URLs."""
 
 
+MAX_BODY_BYTES = 960_000
+"""The largest body that fits a record: Kafka's 1,000,000 bytes, less what stands around it."""
+
+
 def _host_and_port(value: str) -> str:
     if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}", value):
         msg = "must be HOST:PORT, for example 127.0.0.1:8080"
@@ -100,7 +104,7 @@ class IngestSettings(_Model):
 
     listen: Listen = "127.0.0.1:8080"
     public_url: str = ""
-    max_body_bytes: int = Field(default=256 * 1024, ge=1024, le=16 * 1024 * 1024)
+    max_body_bytes: int = Field(default=256 * 1024, ge=1024, le=MAX_BODY_BYTES)
     ack_timeout_seconds: float = Field(default=2.5, gt=0, le=30)
 
 

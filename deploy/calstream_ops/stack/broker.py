@@ -179,7 +179,9 @@ class EmbeddedBroker:
         draft.mkdir()
         write_config(draft, properties)
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ("kafka.tools.StorageTool", "format", "-c", PROPERTIES_NAME, "-t", cluster_id)
+        # one word: an id that begins with "-" would else be taken for an option
+        identity = f"--cluster-id={cluster_id}"
+        tool = ("kafka.tools.StorageTool", "format", "-c", PROPERTIES_NAME, identity)
         spec = ChildSpec("format", (*command, *tool), directory=draft)
         with Lifeline() as lifeline:
             child = Child(spec, lifeline)

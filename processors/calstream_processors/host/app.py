@@ -9,6 +9,7 @@ import faust
 from calstream_processors.host.table import ConfirmedTable
 
 _COMMIT_INTERVAL_SECONDS = 1.0
+_SESSION_SECONDS = 10.0
 
 
 def create_app(name: str, bootstrap_servers: str, state_directory: Path) -> faust.App:
@@ -38,6 +39,10 @@ def create_app(name: str, bootstrap_servers: str, state_directory: Path) -> faus
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=_COMMIT_INTERVAL_SECONDS,
+        # a static member: who starts again after a crash takes its place at once, where Kafka
+        # would else wait for the dead one's session to end
+        consumer_group_instance_id="1",
+        broker_session_timeout=_SESSION_SECONDS,
     )
 
 
