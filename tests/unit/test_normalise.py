@@ -14,6 +14,7 @@ from calstream_core.clock import to_microseconds
 from calstream_core.errors import Code, RecordError
 from calstream_processors.normalise import Normalised, normalise
 from calstream_processors.normalise.instant import clamp, parse_instant, wall_clock
+from calstream_processors.normalise.name import normalise_name
 from calstream_processors.normalise.phone import normalise_phone
 from calstream_sandbox.calendar_live.calendar import Booking, Calendar
 from calstream_sandbox.calendar_live.model import EventType, Host
@@ -250,6 +251,19 @@ def test_phones_become_e164_or_nothing(given_phone: str, expected: str | None) -
 def test_no_text_breaks_the_phone_reader(text: str) -> None:
     number = normalise_phone(text, "US")
     assert number is None or (number.startswith("+") and number[1:].isdigit())
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("Jo  Park", "Jo Park"),
+        ("\u00a0Ana\tMari\u0301a ", "Ana Mar\u00eda"),
+        ("McDonald-van der Berg", "McDonald-van der Berg"),
+        ("\u674e\u96f7", "\u674e\u96f7"),
+    ],
+)
+def test_names_keep_their_spelling(written: str, expected: str) -> None:
+    assert normalise_name(written) == expected
 
 
 @pytest.mark.parametrize(

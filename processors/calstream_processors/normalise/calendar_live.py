@@ -9,6 +9,7 @@ from calstream_core.errors import Code, RecordError
 from calstream_processors.normalise.body import Body
 from calstream_processors.normalise.email import normalise_email
 from calstream_processors.normalise.instant import clamp, parse_instant, wall_clock
+from calstream_processors.normalise.name import normalise_name
 from calstream_processors.normalise.phone import normalise_phone
 from calstream_schemas.entities import NaturalId, Stamp, Values
 from calstream_schemas.observations import (
@@ -188,7 +189,7 @@ def _read_attendee(reading: _Webhook, attendee: Body) -> None:
         stamp,
         {
             "email": partial(_email, attendee),
-            "name": lambda: {"full_name": attendee.text("full_name")},
+            "name": lambda: {"full_name": _name(attendee, "full_name")},
             "phone": partial(_phone, attendee, reading.default_country),
             "company": lambda: {"company": attendee.text("company")},
             "locale": lambda: {
@@ -266,6 +267,11 @@ def _email(attendee: Body) -> Values:
     return {"email": normalise_email(text) if text else None}
 
 
+def _name(body: Body, field: str) -> str | None:
+    text = body.text(field)
+    return normalise_name(text) if text else None
+
+
 def _phone(attendee: Body, default_country: str) -> Values:
     raw = attendee.text("phone")
     return {"phone": normalise_phone(raw, default_country) if raw else None, "phone_raw": raw}
@@ -314,7 +320,7 @@ def _host(event: Body) -> Values:
     return {
         "host_id": host.text("id"),
         "host_email": normalise_email(email) if email else None,
-        "host_name": host.text("name"),
+        "host_name": _name(host, "name"),
     }
 
 
