@@ -83,7 +83,7 @@ class Log:
     """Writes to the topics of one test."""
 
     def __init__(self, broker: str, prefix: str, state: Path) -> None:
-        self._producer = Producer({"bootstrap.servers": broker, "acks": "all"})
+        self._producer = Producer({"bootstrap.servers": broker, "acks": "all", "log_level": 0})
         self._prefix = prefix
         self.keys = KeyStore(state / "keys")
 
@@ -92,7 +92,7 @@ class Log:
             f"{self._prefix}{topic}",
             value,
             key,
-            partition_of(key.split("/")[0], PARTITIONS),
+            partition_of(key.partition("/")[0], PARTITIONS),
             headers=list(headers),
         )
         assert self._producer.flush(20) == 0
@@ -115,7 +115,8 @@ def log(broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Log:
     monkeypatch.setenv("CALSTREAM_KAFKA__PARTITIONS", str(PARTITIONS))
     monkeypatch.setenv("CALSTREAM_WORKSPACES__ACME__REGION", "local")
     monkeypatch.setenv("CALSTREAM_SINKS__HUBSPOT__TYPE", "hubspot")
-    assert run("topic", "create").exit_code == 0
+    made = run("topic", "create")
+    assert made.exit_code == 0, made.stderr
     return Log(broker, prefix, tmp_path / "state")
 
 
@@ -241,6 +242,7 @@ def test_the_list_has_keys_and_versions_and_nothing_personal(log: Log) -> None:
     ("words", "status"),
     [
         (("acme",), 2),
+        (("acme", "--email", "no address"), 2),
         (("acme/contact",), 2),
         (("acme/contact/att_55",), 2),
         (("acme/contakt/calendar_live/attendee/att_55",), 2),

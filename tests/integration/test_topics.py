@@ -55,7 +55,7 @@ def alter(broker: str, topic: str, **settings: str) -> None:
         for name, value in settings.items()
     ]
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
-    admin = AdminClient({"bootstrap.servers": broker})
+    admin = AdminClient({"bootstrap.servers": broker, "log_level": 0})
     admin.incremental_alter_configs([resource])[resource].result(20)
 
 
@@ -110,7 +110,7 @@ def test_missing_topics_are_found(prefix: str) -> None:
 def test_a_wrong_number_of_partitions_is_found_and_can_not_be_mended(
     broker: str, prefix: str
 ) -> None:
-    admin = AdminClient({"bootstrap.servers": broker})
+    admin = AdminClient({"bootstrap.servers": broker, "log_level": 0})
     topic = f"{prefix}observations"
     admin.create_topics([NewTopic(topic, 5, 1)])[topic].result(20)
     run("create", "--alter")

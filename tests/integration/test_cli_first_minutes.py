@@ -1,0 +1,120 @@
+"""The first minutes with the product, as the page on the command line tells them."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calstream_ops.stack.ports import remembered_ports
+
+pytestmark = [pytest.mark.e2e, pytest.mark.broker]
+
+BOOKING = {
+    "id": "evt_1",
+    "type": "event.created",
+    "created_at": "2026-11-20T09:15:02.114Z",
+    "api_version": "2026-01-24",
+    "workspace": "acme",
+    "live_mode": True,
+    "data": {
+        "event": {
+            "id": "cal_7f3a",
+            "uid": "b1d5c2d0@calendar.live",
+            "title": "Product trial",
+            "status": "confirmed",
+            "start": "2026-11-27T15:00:00Z",
+            "end": "2026-11-27T15:30:00Z",
+            "timezone": "America/New_York",
+            "last_modified": "2026-11-20T09:15:01.998Z",
+            "sequence": 0,
+            "event_type": {"slug": "trial-30", "title": "Trial", "kind": "one_to_one"},
+            "host": {"id": "usr_12", "email": "dana@acme.example", "name": "Dana Reyes"},
+            "location": {"kind": "zoom", "join_url": None},
+        },
+        "attendee": {
+            "id": "att_55",
+            "email": " Jo.Park@Example.COM ",
+            "full_name": "Jo Park",
+            "last_modified": "2026-11-20T09:15:01.998Z",
+        },
+        "payment": None,
+    },
+}
+
+
+class Shell:
+    """Runs `calstream` in a directory of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        ports = remembered_ports(directory / "ports.json", ("ingest", "sandbox"))
+        self.sandbox = f"127.0.0.1:{ports['sandbox']}"
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("CALSTREAM_")}
+        self._environment = {
+            **kept,
+            "CALSTREAM_STATE__DIRECTORY": str(directory / "state"),
+            "CALSTREAM_INGEST__LISTEN": f"127.0.0.1:{ports['ingest']}",
+            "CALSTREAM_SINKS__HUBSPOT__BASE_URL": f"http://{self.sandbox}/hubspot",
+        }
+
+    def run(self, *words: str, status: int = 0) -> Any:
+        answer = subprocess.run(
+            [sys.executable, "-P", "-m", "calstream_ops.cli", *words, "-o", "json"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.directory,
+            env=self._environment,
+        )
+        assert answer.returncode == status, answer.stderr
+        return json.loads(answer.stdout) if answer.stdout else json.loads(answer.stderr)
+
+    def until_settled(self) -> None:
+        give_up_at = time.monotonic() + 60
+        while True:
+            [sink] = self.run("sink", "list")
+            ledger = self.run("topic", "list")
+            written = {each["topic"]: each["records"] for each in ledger}["sink.hubspot.ledger"]
+            if written and not sum(sink["pending"].values()):
+                return
+            assert time.monotonic() < give_up_at, sink
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    found = Shell(tmp_path)
+    yield found
+    found.run("down")
+
+
+def test_from_nothing_to_a_booking_in_the_crm_and_back_after_a_restart(shell: Shell) -> None:
+    shell.run("init")
+    shell.run("workspace", "add", "acme")
+    (shell.directory / "booking.json").write_text(json.dumps(BOOKING))
+    up = ("up", "--detach", "--sandbox-listen", shell.sandbox)
+    started = shell.run(*up)
+    assert {each["name"]: each["state"] for each in started} == dict.fromkeys(
+        ("broker", "sandbox", "ingest", "processors", "sinks"), "well"
+    )
+    assert shell.run(*up, status=69)["code"] == "stack-running"
+    assert shell.run("topic", "check")["ok"]
+
+    assert shell.run("webhook", "send", "booking.json")["status"] == 200
+    shell.run("webhook", "send", "booking.json", "--bad-signature", status=1)
+    shell.until_settled()
+    contact = shell.run("entity", "show", "acme", "--email", "jo.park@example.com")
+    assert contact["fields"]["full_name"]["value"] == "Jo Park"
+    assert {copy["system"] for copy in contact["copies"]} == {"calendar_live", "hubspot"}
+
+    assert shell.run("down") == {"stopped": True}
+    shell.run(*up)
+    summary = shell.run("sink", "resync", "hubspot", "--verify", "--yes")
+    assert (summary["missing"], summary["dead"]) == (2, 0)
+    assert shell.run("sink", "check", "hubspot")
+    assert shell.run("status")
