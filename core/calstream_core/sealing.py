@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 import re
+import secrets
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,8 +117,9 @@ class KeyStore:
             "seal": base64.b64encode(os.urandom(_KEY_BYTES)).decode(),
             "hash": base64.b64encode(os.urandom(_HASH_KEY_BYTES)).decode(),
         }
-        draft = file.with_suffix(f".{os.getpid()}.draft")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # a name of its own even where every process has the same id, as in containers
+        draft = file.with_suffix(f".{secrets.token_hex(8)}.draft")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(orjson.dumps(fresh))
             stream.flush()

@@ -1,7 +1,8 @@
-"""The first minutes with the product, as the page on the command line tells them."""
+"""The first minutes with the product, and every command that the docs show."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -64,16 +65,19 @@ class Shell:
         }
 
     def run(self, *words: str, status: int = 0) -> Any:
-        answer = subprocess.run(
-            [sys.executable, "-P", "-m", "calstream_ops.cli", *words, "-o", "json"],
+        answer = self.call(*words, "-o", "json")
+        assert answer.returncode == status, answer.stderr
+        return json.loads(answer.stdout) if answer.stdout else json.loads(answer.stderr)
+
+    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "calstream_ops.cli", *words],
             capture_output=True,
             text=True,
             check=False,
             cwd=self.directory,
             env=self._environment,
         )
-        assert answer.returncode == status, answer.stderr
-        return json.loads(answer.stdout) if answer.stdout else json.loads(answer.stderr)
 
     def until_settled(self) -> None:
         give_up_at = time.monotonic() + 60
@@ -84,6 +88,54 @@ class Shell:
             if written and not sum(sink["pending"].values()):
                 return
             assert time.monotonic() < give_up_at, sink
+
+
+# each is run by the name that stands behind it
+RUN_ELSEWHERE = {
+    "calstream up": "it stays in the foreground; test_stack_control",
+    "calstream up --detach": "the start of this test",
+    "calstream down": "the end of this test",
+    "calstream demo": "tests/e2e/test_demo",
+    "calstream init": "the start of this test",
+    "calstream webhook tail": "it follows until Ctrl-C; test_cli_reading",
+    "calstream --install-completion": "it changes the user's own shell; test_cli_root",
+    "calstream COMMAND --help": "every command; test_cli_root",
+}
+# what stands for something of the reader's, and what a command needs that is only named
+PLACEHOLDERS = {
+    "FILE": "booking.json",
+    "KEY": "acme/booking/calendar_live/event/cal_7f3a",
+    "ID": "hubspot",
+    "NAME": "webhooks",
+    "WORKSPACE": "acme",
+}
+NEEDED = {
+    "calstream workspace add": "another",
+    "calstream sink check": "hubspot",
+    "calstream sink setup": "hubspot",
+    "calstream sink resync": "hubspot --verify",
+    "calstream entity show": "KEY",
+    "calstream entity history": "KEY",
+    "calstream entity list": "WORKSPACE",
+    "calstream webhook send": "FILE",
+    "calstream topic tail": "NAME",
+}
+
+
+def _documented() -> list[str]:
+    """Every command of the docs as they show it, in blocks and in the text."""
+    root = Path(__file__).parents[2]
+    found = set()
+    for page in [root / "README.md", *(root / "docs").glob("*.md")]:
+        text = page.read_text("utf-8")
+        blocks = re.findall(r"^(calstream [^#\n]*?) *(?:#.*)?$", text, re.MULTILINE)
+        found |= {*blocks, *re.findall(r"`(calstream [^`]+)`", text)}
+    return sorted(found - RUN_ELSEWHERE.keys())
+
+
+def _words(command: str) -> list[str]:
+    words = f"{command} {NEEDED.get(command, '')}".split()[1:]
+    return [PLACEHOLDERS.get(word, word) for word in words]
 
 
 @pytest.fixture
@@ -111,6 +163,13 @@ def test_from_nothing_to_a_booking_in_the_crm_and_back_after_a_restart(shell: Sh
     contact = shell.run("entity", "show", "acme", "--email", "jo.park@example.com")
     assert contact["fields"]["full_name"]["value"] == "Jo Park"
     assert {copy["system"] for copy in contact["copies"]} == {"calendar_live", "hubspot"}
+
+    documented = _documented()
+    assert len(documented) > 20
+    for command in documented:
+        if command != "calstream workspace add acme":  # it was run above, and is refused twice
+            answer = shell.call(*_words(command))
+            assert answer.returncode == 0, f"{command}: {answer.stderr}"
 
     assert shell.run("down") == {"stopped": True}
     shell.run(*up)

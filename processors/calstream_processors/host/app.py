@@ -1,15 +1,19 @@
 """A Faust app with safe settings, and its life in a process."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import faust
+import structlog
 
 from calstream_processors.host.table import ConfirmedTable
 
 _COMMIT_INTERVAL_SECONDS = 1.0
 _SESSION_SECONDS = 10.0
+_STOP_SECONDS = 10.0
+_log = structlog.get_logger()
 
 
 def create_app(name: str, bootstrap_servers: str, state_directory: Path) -> faust.App:
@@ -71,11 +75,24 @@ class AppGroup:
         finally:
             for task in (stopping, *crashes):
                 task.cancel()
-            for app in reversed(self._apps):
-                await app.stop()
+            await self._stop()
         for app in self._apps:
             if app.crash_reason is not None:
                 raise app.crash_reason
+
+    async def _stop(self) -> None:
+        """Stops the apps; ends the process if they don't stop in time.
+
+        Faust waits for its broker, which may be gone. Nothing is lost: what was not acknowledged
+        is read again.
+        """
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                for app in reversed(self._apps):
+                    await app.stop()
+        except TimeoutError:
+            _log.critical("ended without stopping", seconds=_STOP_SECONDS)
+            os._exit(1)
 
     def fault(self) -> str | None:
         """Which apps don't have their partitions or have not restored their tables yet.
