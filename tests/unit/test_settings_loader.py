@@ -88,3 +88,8 @@ def test_a_missing_secret_says_what_it_is_for(reference: dict[str, str]) -> None
     with pytest.raises(ConfigError, match="the webhook") as caught:
         read_secret(SecretReference(**reference), "the webhook")
     assert caught.value.code is Code.SECRET_MISSING
+
+
+def test_a_fault_of_the_environment_names_its_variable() -> None:
+    with pytest.raises(ConfigError, match="CALSTREAM_KAFKA__PARTITION\\)"):
+        load_settings(environment={"CALSTREAM_KAFKA__PARTITION": "3"})

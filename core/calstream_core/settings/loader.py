@@ -71,7 +71,7 @@ def load_settings(
         raise ConfigError(
             Code.CONFIG_INVALID,
             f"The settings{f' in {file}' if file else ''} are not valid:\n"
-            + "\n".join(f"  {line}" for line in _explain(error)),
+            + "\n".join(f"  {line}" for line in _explain(error, origins)),
             hint="Correct them and run `calstream config check`.",
         ) from error
     return LoadedSettings(settings, file, origins)
@@ -139,10 +139,13 @@ def _put(tree: dict[str, Any], keys: list[str], value: Any, name: str) -> None:
     tree[keys[-1]] = value
 
 
-def _explain(error: ValidationError) -> list[str]:
+def _explain(error: ValidationError, origins: Mapping[str, str]) -> list[str]:
     lines = []
     for fault in error.errors(include_url=False):
         where = ".".join(str(part) for part in fault["loc"])
+        origin = origins.get(where, "")
+        if origin.startswith(ENVIRONMENT_PREFIX):
+            where = f"{where} (from {origin})"
         if fault["type"] == "extra_forbidden":
             lines.append(f"{where}: unknown key{_suggestion(fault)}")
         else:

@@ -32,7 +32,9 @@ search_settle_seconds = 1
 
 
 def create_installation(root: Path, ingest_port: int, sandbox_port: int) -> LoadedSettings:
-    """Writes the files and makes this process and its children use them."""
+    """Writes the files and makes this process and its children use them, and nothing else."""
+    for name in [name for name in os.environ if name.startswith("CALSTREAM_")]:
+        del os.environ[name]
     _write_secret(root / "webhook.secret", secrets.token_hex(32))
     _write_secret(root / "hubspot.token", SANDBOX_TOKEN)
     file = root / CONFIG_FILE_NAME
