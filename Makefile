@@ -16,7 +16,7 @@ demo: install ## the whole product on this machine, with made-up bookings (ARGS=
 	@$(RUN)calstream demo $(ARGS)
 
 test: install-dev ## the tests, with a real Kafka broker (ARGS=... goes to pytest)
-	@$(RUN)python -m pytest -m "not slow" $(ARGS)
+	@$(RUN)python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 test-slow: install-dev ## the long tests
 	@$(RUN)python -m pytest -m slow $(ARGS)
