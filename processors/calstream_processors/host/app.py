@@ -8,6 +8,7 @@ from pathlib import Path
 import faust
 import structlog
 
+from calstream_processors.host.recovery import GatedTableManager
 from calstream_processors.host.table import ConfirmedTable
 
 _COMMIT_INTERVAL_SECONDS = 1.0
@@ -33,6 +34,7 @@ def create_app(name: str, bootstrap_servers: str, state_directory: Path) -> faus
         datadir=str(directory),
         store="memory://",
         Table=ConfirmedTable,
+        TableManager=GatedTableManager,
         key_serializer="raw",
         value_serializer="raw",
         autodiscover=False,

@@ -1,0 +1,46 @@
+"""What we override in Faust is as it was when we read it; an upgrade that changes it fails here.
+
+When one of these fails: read the new source, decide whether our override in
+`processors/calstream_processors/host/` still does what its docstring says, then change the hash.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from faust.app.base import App
+from faust.tables.base import Collection
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
+from faust.tables.table import Table
+
+from calstream_processors.host.recovery import GatedRecovery, GatedTableManager
+from calstream_processors.host.table import ConfirmedTable
+
+
+def _source(function: Callable[..., Any]) -> str:
+    return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(
+    ("upstream", "expected"),
+    [
+        (Collection.send_changelog, "3dd3884e1b5fc0e1"),
+        (Table.on_key_set, "a370e35ca55c2c7e"),
+        (Table.on_key_del, "4f2900b2f9d24a08"),
+        (Recovery._resume_streams, "d986a6710c1aca98"),
+        (TableManager.recovery.fget, "f0bf5de78b4c3d23"),
+        (App.on_rebalance_end, "b7ff69e1e3772f30"),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", ""),
+)
+def test_upstream_is_as_it_was_read(upstream: Callable[..., Any], expected: str) -> None:
+    assert _source(upstream) == expected
+
+
+def test_our_overrides_override_something() -> None:
+    assert ConfirmedTable.send_changelog is not Collection.send_changelog
+    assert GatedRecovery._resume_streams is not Recovery._resume_streams
+    assert issubclass(GatedTableManager, TableManager)
