@@ -41,7 +41,7 @@ listen = "127.0.0.1:8080"
 # [workspaces.acme]
 # region = "local"
 # default_country = "US"       # for phone numbers without a country
-# pattern = "calendar_to_crm"  # or crm_to_calendar, two_way
+# pattern = "calendar_to_crm"  # who owns what; docs/ownership.md
 # secrets.calendar_live = [{ file = "/run/secrets/acme" }]  # or { env = "..." }; several may be
 
 # One section for each place to keep in agreement. This one is the sandbox that `calstream up`
