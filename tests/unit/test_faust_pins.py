@@ -31,6 +31,7 @@ def _source(function: Callable[..., Any]) -> str:
         (Table.on_key_set, "a370e35ca55c2c7e"),
         (Table.on_key_del, "4f2900b2f9d24a08"),
         (Recovery._resume_streams, "d986a6710c1aca98"),
+        (Recovery.on_recovery_completed, "6ef567acf072e46d"),
         (TableManager.recovery.fget, "f0bf5de78b4c3d23"),
         (App.on_rebalance_end, "b7ff69e1e3772f30"),
     ],

@@ -13,9 +13,16 @@ from faust.tables.recovery import Recovery
 class GatedRecovery(Recovery):
     """Recovery that fetches nothing between its last seek and its end."""
 
+    # one of the two ends a recovery, depending on whether the app has tables
+
     async def _resume_streams(self, generation_id: int = 0) -> None:
         self.app.consumer.stop_flow()
         await super()._resume_streams(generation_id)
+
+    async def on_recovery_completed(self, generation_id: int = 0) -> None:
+        """Opens the stream once the tables are restored."""
+        self.app.consumer.stop_flow()
+        await super().on_recovery_completed(generation_id)
 
 
 class GatedTableManager(TableManager):

@@ -36,6 +36,7 @@ class ResolveStage:
     def __init__(
         self, app: faust.App, settings: Settings, producer: AsyncProducer, keys: KeyStore
     ) -> None:
+        self._app = app
         self._settings = settings
         self._keys = keys
         self._workspaces: defaultdict[str, Workspace] = defaultdict(Workspace)
@@ -70,6 +71,13 @@ class ResolveStage:
         return table
 
     async def _restore_entities(self) -> None:
+        try:
+            self._read_entities()
+        except InvariantError as error:
+            # Faust would go on: it does not look at what became of this
+            await self._app.crash(error)
+
+    def _read_entities(self) -> None:
         self._workspaces.clear()
         count = 0
         for value in self._entities.values():

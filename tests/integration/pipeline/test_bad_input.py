@@ -1,0 +1,151 @@
+"""Whatever stands in the log, the processors give it a code, keep its bytes, and go on."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.integration.pipeline.conftest import Install, Installation, eventually, received
+
+from calstream_core.errors import Code
+from calstream_sandbox.calendar_live.builder import Webhook
+from calstream_sandbox.calendar_live.calendar import Booking, Calendar
+from calstream_sandbox.calendar_live.model import EventType, Host
+from calstream_schemas.ledger import LedgerEntry, LedgerState, encode_ledger_entry
+from calstream_schemas.topics import ENTITIES, OBSERVATIONS, PROCESSORS_DEAD, WEBHOOKS
+from calstream_schemas.webhooks import encode_received
+
+pytestmark = pytest.mark.broker
+
+START = datetime(2026, 11, 27, 15, tzinfo=UTC)
+
+
+def _booking(name: str) -> Webhook:
+    calendar = Calendar("acme", seed=name)
+    person = calendar.add_attendee(f"{name}@example.com", "Jo Park")
+    host = Host("usr_12", "dana@acme.example", "Dana Reyes")
+    end = START + timedelta(minutes=30)
+    _event, told = calendar.book(Booking(host, EventType("t", "T"), START, end, "UTC"), person)
+    return told[0]
+
+
+def _changed(**changes: Any) -> bytes:
+    return json.dumps({**_booking("bad").body, **changes}).encode()
+
+
+LEDGER = encode_ledger_entry(LedgerEntry(LedgerState.DONE, 1, "op", 1))
+RAW = {
+    "no record": (b"not a record", Code.RECORD_UNREADABLE),
+    "a tombstone": (None, Code.RECORD_UNREADABLE),
+    "a header without a body": (b"\xc3\x01", Code.RECORD_UNREADABLE),
+    "another record": (LEDGER, Code.RECORD_UNREADABLE),
+}
+BODIES = {
+    "empty": (b"", Code.JSON_INVALID),
+    "cut": (_changed()[:-20], Code.JSON_INVALID),
+    "no UTF-8": (b'{"type": "\xff"}', Code.JSON_INVALID),
+    "a list": (b"[1, 2]", Code.BODY_INVALID),
+    "a wrong type": (_changed(type=["event.created"]), Code.BODY_INVALID),
+    "no data": (_changed(data=None), Code.BODY_INVALID),
+    "no time": (_changed(created_at="soon"), Code.TIME_INVALID),
+    "another workspace": (_changed(workspace="other"), Code.WORKSPACE_MISMATCH),
+    "half a megabyte": (b'{"type": "' + b"x" * 500_000, Code.JSON_INVALID),
+}
+
+
+@pytest.fixture(scope="module")
+def installation(broker: str, install: Install) -> Iterator[Installation]:
+    made = install(broker)
+    made.processors.start().until_ready()
+    yield made
+
+
+def _dead(installation: Installation) -> list[tuple[bytes | None, bytes | None, dict[str, str]]]:
+    return [
+        (
+            record.key(),
+            record.value(),
+            {name: (value or b"").decode() for name, value in record.headers() or []},
+        )
+        for record in installation.records(PROCESSORS_DEAD)
+    ]
+
+
+def _is_resolved(installation: Installation, name: str) -> bool:
+    emails = {versions[-1].values.get("email") for versions in installation.versions().values()}
+    return f"{name}@example.com" in emails
+
+
+def test_bad_records_are_kept_with_their_code_and_the_next_good_one_is_resolved(
+    installation: Installation,
+) -> None:
+    expected = []
+    for value, code in RAW.values():
+        installation.put(WEBHOOKS, b"acme", value)
+        installation.put(OBSERVATIONS, b"acme", value)
+        expected += [(value, code, "normalise"), (value, code, "resolve")]
+    for body, code in BODIES.values():
+        value = encode_received(received("acme", body), installation.keys.sealer("acme"))
+        installation.put(WEBHOOKS, b"acme", value)
+        expected.append((value, code, "normalise"))
+    stranger = encode_received(received("stranger", b"{}"), installation.keys.sealer("stranger"))
+    installation.put(WEBHOOKS, b"stranger", stranger)
+    expected.append((stranger, Code.WORKSPACE_UNKNOWN, "normalise"))
+    installation.receive([_booking("after")])
+
+    eventually(lambda: _is_resolved(installation, "after"))
+    eventually(lambda: installation.end(PROCESSORS_DEAD) >= len(expected))
+    found = [
+        (value, headers["error_code"], headers["error_stage"])
+        for _key, value, headers in _dead(installation)
+    ]
+    assert sorted(found, key=repr) == sorted(
+        [(value, str(code), stage) for value, code, stage in expected], key=repr
+    )
+    assert all(headers["origin_offset"].isdigit() for *_, headers in _dead(installation))
+    assert installation.processors.is_alive()
+
+
+def test_a_group_that_can_t_be_read_is_kept_and_the_rest_is_resolved(
+    installation: Installation,
+) -> None:
+    before = installation.end(PROCESSORS_DEAD)
+    body = json.loads(_booking("partly").raw)
+    body["data"]["event"]["start"] = "2026-02-30T10:00:00Z"
+    value = json.dumps(body).encode()
+    installation.put_webhook(received("acme", value))
+    installation.flush()
+    eventually(lambda: _is_resolved(installation, "partly"))
+    eventually(lambda: installation.end(PROCESSORS_DEAD) == before + 1)
+    *_, (_key, _value, headers) = _dead(installation)
+    assert headers["error_code"] == Code.TIME_INVALID
+    assert headers["error_field"] == "data.event.start"
+
+
+def test_types_without_a_use_are_counted_and_make_nothing(installation: Installation) -> None:
+    eventually(lambda: installation.handled("normalise") > 0)
+    before = installation.end(OBSERVATIONS), installation.end(ENTITIES)
+    for number, type_ in enumerate(("event.teleported", "hold.created")):
+        installation.put_webhook(received("acme", _changed(type=type_, id=f"evt_{number}")))
+    installation.flush()
+
+    def counted() -> bool:
+        counts = installation.processors.counts("calstream_stage_events_total")
+        return counts["unknown", "normalise"] == 1 and counts["ignored", "normalise"] == 1
+
+    eventually(counted)
+    assert (installation.end(OBSERVATIONS), installation.end(ENTITIES)) == before
+
+
+def test_an_observation_on_another_workspace_s_partition_is_refused(
+    installation: Installation,
+) -> None:
+    good = installation.records(OBSERVATIONS)[-1]
+    before = installation.end(PROCESSORS_DEAD)
+    elsewhere = (installation.partition("acme") + 1) % installation.kafka.partitions
+    installation.put(OBSERVATIONS, good.key(), good.value(), partition=elsewhere)
+    installation.flush()
+    eventually(lambda: installation.end(PROCESSORS_DEAD) == before + 1)
+    codes = [headers["error_code"] for *_, headers in _dead(installation)]
+    assert Code.WORKSPACE_MISMATCH in codes
