@@ -1,7 +1,6 @@
 """Whatever stands in the log, the processors give it a code, keep its bytes, and go on."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -55,10 +54,10 @@ BODIES = {
 
 
 @pytest.fixture(scope="module")
-def installation(broker: str, install: Install) -> Iterator[Installation]:
+def installation(broker: str, install: Install) -> Installation:
     made = install(broker)
     made.processors.start().until_ready()
-    yield made
+    return made
 
 
 def _dead(installation: Installation) -> list[tuple[bytes | None, bytes | None, dict[str, str]]]:

@@ -1,7 +1,6 @@
 """Processors that are killed at any moment lose nothing and do nothing twice."""
 
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -70,8 +69,8 @@ def _expected(webhooks: list[ReceivedWebhook]) -> dict[str, Entity]:
 
 
 @pytest.fixture
-def installation(broker: str, install: Install) -> Iterator[Installation]:
-    yield install(broker)
+def installation(broker: str, install: Install) -> Installation:
+    return install(broker)
 
 
 def test_after_kills_at_any_moment_the_truth_is_that_of_a_run_without(

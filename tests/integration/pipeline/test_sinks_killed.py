@@ -1,7 +1,6 @@
 """The HubSpot sink makes each person and meeting once, whatever dies or fails in between."""
 
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,7 +17,7 @@ START = datetime(2026, 11, 27, 15, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def installation(broker: str, install: Install) -> Iterator[Installation]:
+def installation(broker: str, install: Install) -> Installation:
     made = install(broker)
     made.hubspot.process.start().until_ready()
     made.set_up_hubspot()
@@ -26,7 +25,7 @@ def installation(broker: str, install: Install) -> Iterator[Installation]:
     made.sinks.start()
     made.processors.until_ready()
     made.sinks.until_ready()
-    yield made
+    return made
 
 
 @pytest.fixture
