@@ -6,6 +6,9 @@ PYTHON = $(eval PYTHON := $$(shell for p in python3.13 python3.12 python3.11 pyt
 SETUP = $(or $(PYTHON),$(error No Python 3.11 or newer was found. Install one, or name it: make PYTHON=/path/to/python3)) deploy/install/setup.py
 RUN = .venv/bin/
 
+# Python compiles the modules that it uses at its first start, and starts quicker from then on
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-slow check install install-dev schemas locks
 .DEFAULT_GOAL := help
 

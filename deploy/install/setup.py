@@ -37,8 +37,10 @@ _BETWEEN_LINES_SECONDS = 5.0
 _TAIL_LINES = 30
 # pip lists each hash that it would have taken, and all that it has not to do
 _IS_NOISE = re.compile(r"\s*$|\s*Expected +(or|sha256) |Requirement already satisfied")
-# place names and carriers of phone numbers: 23 MB of source that we do not use
-_NEVER_IMPORTED = "phonenumbers/(geodata|carrierdata|tzdata)"
+# place names and carriers of phone numbers: 22 MB of source that nothing here imports
+_NEVER_IMPORTED = ("phonenumbers/geodata", "phonenumbers/carrierdata", "phonenumbers/tzdata")
+# what installs the others; who only runs the product does without
+_INSTALLERS = ("setuptools", "pip")
 
 # for (system, machine): the package without a wheel there, the command that must be there to
 # compile it, and what to install
@@ -121,10 +123,16 @@ def set_up(mode: str, venv: Path, progress: Progress) -> None:
     if not runs_this_python(venv):
         make_environment(venv)
         progress.say(f"environment for Python {platform.python_version()} in {venv}")
+    if ask([str(python), "-I", "-m", "pip", "--version"]).returncode != 0:
+        run([str(python), "-I", "-m", "ensurepip"], ignore, "pip")
     install_packages(venv, MODES[mode], progress)
     install_project(python)
     java = install_java(python, progress)
     run([str(python), "-m", "calstream_ops.stack", "jars"], progress.say, "Kafka's jars")
+    if mode == "dev":
+        compile_packages(venv)
+    else:
+        remove_installers(python)
     made = json.dumps({"fingerprint": wanted, "java": java})
     for each in MODES if mode == "dev" else (mode,):  # who works on it can also run it
         stamp_of(each, venv).write_text(made, "utf-8")
@@ -185,7 +193,7 @@ def runs_this_python(venv: Path) -> bool:
     python = venv / "bin" / "python"
     if not python.exists():
         return False
-    answer = ask([str(python), "-I", "-c", "import pip, sys; print(sys.version)"])
+    answer = ask([str(python), "-I", "-c", "import sys; print(sys.version)"])
     return answer.returncode == 0 and answer.stdout.strip() == sys.version
 
 
@@ -213,12 +221,24 @@ def install_packages(venv: Path, locks: tuple[str, ...], progress: Progress) -> 
     for lock in locks:
         arguments += ["-r", str(LOCKS / lock)]
     pip(python, arguments, count, "The packages")
-    # pip would do it on one core. Only speed depends on it, and a package may hold files that are
-    # no valid Python on purpose, so its status says nothing
-    ask(
-        [str(python), "-m", "compileall", "-q", "-j", "0", "-x", _NEVER_IMPORTED, str(venv / "lib")]
-    )
+    for unused in _NEVER_IMPORTED:
+        for folder in (venv / "lib").glob(f"python*/site-packages/{unused}"):
+            shutil.rmtree(folder)
     progress.say("packages: installed")
+
+
+def compile_packages(venv: Path) -> None:
+    """Compiles everything at once; otherwise Python does it bit by bit, as modules are used."""
+    # only speed depends on it, and a package may hold files that are no valid Python on purpose, so
+    # the status says nothing
+    python = venv / "bin" / "python"
+    ask([str(python), "-m", "compileall", "-q", "-j", "0", str(venv / "lib")])
+
+
+def remove_installers(python: Path) -> None:
+    """Takes out what nothing needs from now on, by itself last."""
+    arguments = ["uninstall", "--yes", "--quiet", *_INSTALLERS]
+    run([str(python), "-m", "pip", *arguments], ignore, "Tidying up")
 
 
 def install_project(python: Path) -> None:
