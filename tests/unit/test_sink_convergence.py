@@ -158,6 +158,7 @@ class _World:
         self.dead: list[str] = []
         self.vendor = _Vendor()
         self.faults: list[str] = []
+        self.suspected: list[frozenset[str]] = []
         self.now = 1_000_000_000
         self.sends = 0
         self.die_at_send = die_at_send
@@ -178,6 +179,7 @@ class _World:
             journal=journal,
             keys=self.keys,
             now=lambda: self.now,
+            suspect=self.suspected.append,
         )
         self.verifier = Verifier("played", sink, self.view, journal, self.delivery)
         for key, entry in self.ledger.items():

@@ -31,7 +31,7 @@ from calstream_sinks.runner.journal import Journal
 from calstream_sinks.runner.learned import AnySink, Learned, copy_at
 from calstream_sinks.runner.retry import HORIZON_SECONDS, backoff_seconds
 from calstream_sinks.runner.schedule import Schedule
-from calstream_sinks.runner.view import LocalView
+from calstream_sinks.runner.view import AskedView, LocalView
 
 _log = structlog.get_logger()
 
@@ -43,6 +43,7 @@ class _Job:
     change: Change
     hash: str
     before: LedgerEntry | None
+    needs: frozenset[str]
 
 
 class Delivery:
@@ -58,6 +59,7 @@ class Delivery:
         journal: Journal,
         keys: KeyStore,
         now: Callable[[], int],
+        suspect: Callable[[frozenset[str]], None],
     ) -> None:
         self._sink_id = sink_id
         self._sink = sink
@@ -66,6 +68,8 @@ class Delivery:
         self._journal = journal
         self._keys = keys
         self._now = now
+        # told of entities whose objects a write needed and the vendor did not have
+        self._suspect = suspect
         self._learned = Learned(sink_id, sink)
         self._jitter = random.Random()  # noqa: S311 - spreads load, guards nothing
         # what the vendor told us it holds after our last write
@@ -103,14 +107,21 @@ class Delivery:
         entity = self._view.entity(key)
         if entity is None:
             return None
-        wanted = self._sink.project(entity, self._view)
+        view = AskedView(self._view)
+        wanted = self._sink.project(entity, view)
         if isinstance(wanted, Waiting):
             await self._wait(entity, self._view.ledger(key), wanted.key)
         if not isinstance(wanted, Projection):
             return None
-        return self._job(entity, wanted, self._view.ledger(key))
+        return self._job(entity, wanted, self._view.ledger(key), frozenset(view.asked - {key}))
 
-    def _job(self, entity: Entity, wanted: Projection, ledger: LedgerEntry | None) -> _Job | None:
+    def _job(
+        self,
+        entity: Entity,
+        wanted: Projection,
+        ledger: LedgerEntry | None,
+        needs: frozenset[str],
+    ) -> _Job | None:
         key = entity.key
         written = self._written.get(key)
         external_id = ledger.external_id if ledger else None
@@ -143,7 +154,7 @@ class Delivery:
             external_id=external_id,
             outcome_unknown=decision.outcome_unknown,
         )
-        return _Job(change, hash_, ledger)
+        return _Job(change, hash_, ledger, needs)
 
     def _waits_for_itself(self, entity: Entity, ledger: LedgerEntry) -> bool:
         """Whether the version in which something learned is folded has not come yet."""
@@ -331,6 +342,8 @@ class Delivery:
         )
         await self._journal.record({entity.key: entry})
         self._schedule.add(entity.key, due_at)
+        if outcome.code is Code.ENTITY_NOT_FOUND:
+            self._suspect(job.needs)
 
     async def _die(
         self,

@@ -71,6 +71,7 @@ class SinkRunner:
             journal=journal,
             keys=wiring.keys,
             now=wiring.now,
+            suspect=self._check_suspects,
         )
         self._verifier = Verifier(sink_id, sink, self._view, journal, self._delivery)
         self._reader = Reader(
@@ -83,7 +84,7 @@ class SinkRunner:
         self._live: set[int] = set()
         self._replaying: set[int] = set()
         self._resync: ResyncProgress | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         # done only when the sink can't go on; raises why
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._positions: dict[int, int] = {}
@@ -92,14 +93,16 @@ class SinkRunner:
         """Opens the sink and begins to work; returns at once."""
         await self._sink.open()
         self._reader.start()
-        self._tasks = [self._watched(self._work()) for _ in range(self._configured.concurrency)]
+        for _ in range(self._configured.concurrency):
+            self._watch(self._work())
 
     async def stop(self) -> None:
         """Stops working. What was in flight is an unknown outcome that the next start settles."""
         await self._reader.stop()
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._sink.close()
 
     def fault(self) -> str | None:
@@ -141,16 +144,17 @@ class SinkRunner:
             _log.info("resync started", sink=self.sink_id, mode=mode)
         return self._resync
 
-    def _watched(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """A task whose failure, a bug of ours, ends the process rather than going unnoticed."""
+    def _watch(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs a task whose failure, a bug of ours, ends the process rather than be lost."""
 
         def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
             if not task.cancelled() and task.exception() is not None and not self.failed.done():
                 self.failed.set_exception(task.exception() or AssertionError)
 
         task = asyncio.create_task(work)
+        self._tasks.add(task)
         task.add_done_callback(ended)
-        return task
 
     async def _work(self) -> None:
         while True:
@@ -243,7 +247,7 @@ class SinkRunner:
         if event.topic == self._entities and event.partition in self._replaying:
             self._replaying.discard(event.partition)
             if not self._replaying and self._resync is not None:
-                self._tasks.append(self._watched(self._recheck(self._resync)))
+                self._watch(self._recheck(self._resync))
 
     async def _recheck(self, progress: ResyncProgress) -> None:
         """After the replay: checks every entity in batches, then lets the workers mend."""
@@ -252,16 +256,27 @@ class SinkRunner:
             keys = list(self._view.keys(self._live, {kind}))
             progress.total += len(keys)
             for start in range(0, len(keys), size):
-                batch = keys[start : start + size]
-                await self._schedule.claim(batch)
-                try:
-                    await self._persist_check(batch, progress)
-                finally:
-                    for key in batch:
-                        self._schedule.done(key)
-                        self._schedule.add(key)
+                await self._check(keys[start : start + size], progress)
         progress.running = False
         _log.info("resync checked", sink=self.sink_id, checked=progress.checked)
+
+    def _check_suspects(self, keys: frozenset[str]) -> None:
+        """Looks whether objects are still there that a write needed and did not find."""
+        written = sorted(key for key in keys if self._view.external_id(key) is not None)
+        for kind in self._sink.manifest.kinds:
+            batch = [key for key in written if key.split("/", 2)[1] == kind]
+            if batch:
+                self._watch(self._check(batch, ResyncProgress(ResyncMode.VERIFY)))
+
+    async def _check(self, batch: list[str], progress: ResyncProgress) -> None:
+        """Checks entities of one kind, while no worker touches them."""
+        await self._schedule.claim(batch)
+        try:
+            await self._persist_check(batch, progress)
+        finally:
+            for key in batch:
+                self._schedule.done(key)
+                self._schedule.add(key)
 
     async def _persist_check(self, batch: list[str], progress: ResyncProgress) -> None:
         while True:

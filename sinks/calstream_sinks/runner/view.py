@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
-from calstream_schemas.entities import Entity, entity_key
+from calstream_schemas.entities import Entity
 from calstream_schemas.ledger import LedgerEntry
 
 
@@ -89,7 +89,22 @@ class LocalView:
             self._referring[field, id_].discard(entity.key)
 
 
-def key_of_reference(entity: Entity, field: str, kind: str) -> str | None:
-    """The key of the entity that a reference field points to, if it is known."""
-    id_ = entity.references.get(field)
-    return entity_key(entity.workspace, kind, id_) if id_ else None
+class AskedView:
+    """A view that remembers of which entities a sink wanted to know the vendor's id."""
+
+    def __init__(self, view: LocalView) -> None:
+        self._view = view
+        self.asked: set[str] = set()
+
+    def entity(self, key: str) -> Entity | None:
+        """See `LocalView`."""
+        return self._view.entity(key)
+
+    def referring(self, kind: str, field: str, entity_id: str) -> Iterable[Entity]:
+        """See `LocalView`."""
+        return self._view.referring(kind, field, entity_id)
+
+    def external_id(self, key: str) -> str | None:
+        """See `LocalView`."""
+        self.asked.add(key)
+        return self._view.external_id(key)

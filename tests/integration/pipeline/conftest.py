@@ -291,6 +291,14 @@ class HubSpot:
         """Makes the next requests go wrong whose path below `/crm/` begins so."""
         self._ask("POST", "faults", {"path_prefix": f"/crm/{path}", **fault})
 
+    def delete_contact(self, id_: str) -> None:
+        """As a user of the CRM deletes somebody."""
+        httpx.delete(
+            f"{self.process.url}/hubspot/crm/objects/2026-09/contacts/{id_}",
+            headers={"Authorization": "Bearer pat-sandbox"},
+            trust_env=False,
+        ).raise_for_status()
+
     def faults_left(self) -> int:
         return len(self._ask("GET", "faults")["faults"])
 

@@ -124,6 +124,24 @@ def test_what_the_vendor_refuses_is_kept_and_does_not_hold_up_others(
     eventually(lambda: installation.hubspot.crm().contacts_with_email("refused@example.com"))
 
 
+def test_a_person_who_was_deleted_in_the_crm_comes_back_when_a_meeting_needs_them(
+    installation: Installation, calendar: Calendar
+) -> None:
+    event = _book(installation, calendar, "deleted")
+    eventually(lambda: _is_settled(installation, [event]))
+    (person,) = installation.hubspot.crm().contacts_with_email("deleted@example.com")
+    installation.hubspot.delete_contact(person)
+    (attendance,) = event.attendances.values()
+    end = START + timedelta(minutes=30)
+    again, told = calendar.book(
+        Booking(HOST, EventType("t", "T"), START, end, "UTC"), attendance.attendee
+    )
+    installation.receive(told)
+    eventually(lambda: _is_settled(installation, [again]))
+    _assert_each_once(installation, [again])
+    assert installation.hubspot.crm().contacts_with_email("deleted@example.com") != [person]
+
+
 def test_the_delay_from_the_source_to_the_vendor_is_measured(installation: Installation) -> None:
     measured = installation.sinks.counts("calstream_sync_delay_seconds_count")
     assert measured["live", "hubspot"] > 0
