@@ -83,6 +83,13 @@ def test_a_module_is_small_and_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(text)), "no module docstring"
 
 
+def test_test_modules_are_small_too() -> None:
+    lines = {
+        path: len(path.read_text("utf-8").splitlines()) for path in (ROOT / "tests").rglob("*.py")
+    }
+    assert {path: count for path, count in lines.items() if count > MAX_LINES} == {}
+
+
 @pytest.mark.parametrize("path", _modules(), ids=_id)
 def test_a_function_fits_a_screen(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
