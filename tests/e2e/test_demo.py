@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,26 +28,26 @@ def _demo(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     done = _demo("--json", home=tmp_path_factory.mktemp("home"))
     assert done.returncode == 0, done.stderr[-4000:]
-    found: dict = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def test_every_case_is_as_expected(report: dict) -> None:
+def test_every_case_is_as_expected(report: dict[str, Any]) -> None:
     assert [case["name"] for case in report["cases"]] == [case.name for case in CASES]
     assert [case for case in report["cases"] if not case["ok"]] == []
     assert report["ok"] is True
 
 
-def test_repeats_were_dropped_and_delays_measured(report: dict) -> None:
+def test_repeats_were_dropped_and_delays_measured(report: dict[str, Any]) -> None:
     assert report["duplicates_dropped"] >= 6
     assert 0 < report["lag_seconds"]["p50"] <= report["lag_seconds"]["p99"] < 20
     assert report["entities"] < report["versions"]
 
 
-def test_it_stays_within_its_time(report: dict) -> None:
+def test_it_stays_within_its_time(report: dict[str, Any]) -> None:
     assert report["seconds"] < 60
 
 

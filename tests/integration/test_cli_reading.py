@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -87,7 +88,9 @@ class Log:
         self._prefix = prefix
         self.keys = KeyStore(state / "keys")
 
-    def write(self, topic: str, key: str, value: bytes | None, headers: Sequence = ()) -> None:
+    def write(
+        self, topic: str, key: str, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
         self._producer.produce(
             f"{self._prefix}{topic}",
             value,
@@ -124,15 +127,16 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
 
-def lines(answer: Result) -> list[dict]:
+def lines(answer: Result) -> list[dict[str, Any]]:
     assert answer.exit_code == 0, answer.stderr
     return [json.loads(line) for line in answer.stdout.splitlines()]
 
 
-def shown(*words: str) -> dict:
+def shown(*words: str) -> dict[str, Any]:
     answer = run("entity", *words, "-o", "json")
     assert answer.exit_code == 0, answer.stderr
-    return json.loads(answer.stdout)
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found
 
 
 def test_a_tail_shows_the_newest_records_decoded_and_closed(log: Log) -> None:

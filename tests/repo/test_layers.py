@@ -137,7 +137,7 @@ def test_no_file_names_a_machine_s_paths_or_a_package_registry() -> None:
         if path.suffix in {".png", ".woff2"} or path == Path(__file__) or not path.is_file():
             continue
         found = banned.search(path.read_text("utf-8", errors="ignore"))
-        assert found is None, f"{path.relative_to(ROOT)}: {found and found.group()}"
+        assert found is None, f"{path.relative_to(ROOT)}: {found.group()}"
 
 
 def test_nothing_is_left_for_later_in_the_code() -> None:

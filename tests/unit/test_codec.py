@@ -1,5 +1,7 @@
 """Framing, poison values and schemas."""
 
+from importlib import resources
+
 import pytest
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 from hypothesis import example, given
@@ -83,5 +85,5 @@ def test_every_schema_has_a_header_of_its_own() -> None:
 def test_the_committed_schema_is_the_one_of_the_catalogue(kind: Kind) -> None:
     newest = codec.newest(kind.record)
     assert newest.version == VERSION
-    file = codec.resources.files("calstream_schemas") / "avro" / f"{kind.record}.v{VERSION}.avsc"
+    file = resources.files("calstream_schemas") / "avro" / f"{kind.record}.v{VERSION}.avsc"
     assert file.read_bytes() == render(kind), "run `make schemas`"

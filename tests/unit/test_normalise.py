@@ -50,7 +50,7 @@ def _paid() -> dict[str, Any]:
         answers=(("team_size", "51-200"),),
     )
     _event, webhooks = calendar.book(booking, person)
-    return json.loads(webhooks[0].raw)
+    return dict(webhooks[0].body)
 
 
 BODY = _paid()

@@ -13,7 +13,7 @@ from calstream_processors.resolve.state import (
     SeenObservations,
     Workspace,
 )
-from calstream_schemas.entities import KINDS, Entity, NaturalId, Stamp, entity_id
+from calstream_schemas.entities import KINDS, Entity, NaturalId, Stamp, Values, entity_id
 from calstream_schemas.observations import Fact, Observation, Statement
 
 
@@ -26,7 +26,7 @@ def _say(
     role: str = "calendar",
     by_self: bool = False,
     about: str | None = None,
-    **groups: dict,
+    **groups: Values,
 ) -> Observation:
     statements = tuple(
         Statement(group, values, Stamp(-1, at, by_self)) for group, values in groups.items()

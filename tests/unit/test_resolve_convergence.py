@@ -9,7 +9,7 @@ from calstream_processors.resolve.copies import apply
 from calstream_processors.resolve.fold import fold
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.register import canonical, order_of, state
-from calstream_schemas.entities import KINDS, Copy, Kind, NaturalId, Register, Stamp, Values
+from calstream_schemas.entities import KINDS, Copy, Field, Kind, NaturalId, Register, Stamp, Values
 from calstream_schemas.observations import Fact, Observation, Statement
 
 # few times, versions and values, so that ties and repeats are common
@@ -36,7 +36,7 @@ def _values(kind: Kind, group: str) -> st.SearchStrategy[Values]:
     return st.fixed_dictionaries({}, optional=fields)
 
 
-def _fields(kind: Kind, group: str) -> Sequence:
+def _fields(kind: Kind, group: str) -> Sequence[Field]:
     return kind.group_by_name[group].fields
 
 
@@ -87,7 +87,7 @@ def test_any_order_and_any_repetition_gives_the_same_copies_and_the_same_truth(
     one, other = _copies(first), _copies(shuffled)
     assert one == other
     assert fold(kind, one.values(), CALENDAR_TO_CRM) == fold(
-        kind, reversed(other.values()), CALENDAR_TO_CRM
+        kind, reversed(list(other.values())), CALENDAR_TO_CRM
     )
 
 

@@ -18,7 +18,7 @@ _FULL = {*(kind.record for kind in KINDS.values()), "LedgerEntry"}
 
 
 def _reads(reader: Any, writer: Any) -> bool:
-    checker = avro.compatibility.ReaderWriterCompatibilityChecker()
+    checker = avro.compatibility.ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]  # has no types
     result = checker.get_compatibility(
         avro.schema.parse(orjson.dumps(reader).decode()),
         avro.schema.parse(orjson.dumps(writer).decode()),

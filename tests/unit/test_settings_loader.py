@@ -1,6 +1,7 @@
 """Settings: precedence, origins, and errors that say what to do."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_a_secret_is_read_where_its_reference_points(
 
 
 @pytest.mark.parametrize("reference", [{"file": "/nowhere/secret"}, {"env": "NOT_SET_ANYWHERE"}])
-def test_a_missing_secret_says_what_it_is_for(reference: dict[str, str]) -> None:
+def test_a_missing_secret_says_what_it_is_for(reference: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="the webhook") as caught:
         read_secret(SecretReference(**reference), "the webhook")
     assert caught.value.code is Code.SECRET_MISSING

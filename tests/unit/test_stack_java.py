@@ -1,11 +1,11 @@
 """Finding a Java for the embedded broker."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 from calstream_core.errors import Code, ConfigError
-from calstream_ops.stack import java
 from calstream_ops.stack.java import find_java, parse_java_version
 
 
@@ -35,7 +35,7 @@ def fake_java(directory: Path, version: str, status: int = 0) -> Path:
 
 @pytest.fixture
 def _no_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(java.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
 
 
 def test_the_java_on_the_path_comes_before_java_home(tmp_path: Path) -> None:

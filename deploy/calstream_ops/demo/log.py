@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # documented, but not in its list of exports
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
 from calstream_core.settings import KafkaSettings

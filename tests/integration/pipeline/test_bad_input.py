@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from confluent_kafka import Message
 from tests.integration.pipeline.conftest import Install, Installation, eventually, received
 
 from calstream_core.errors import Code
@@ -60,12 +61,17 @@ def installation(broker: str, install: Install) -> Installation:
     return made
 
 
+def _headers(record: Message) -> list[tuple[str, bytes]]:
+    headers: Any = record.headers() or []  # what is read is a list, whatever the stub says
+    return list(headers)
+
+
 def _dead(installation: Installation) -> list[tuple[bytes | None, bytes | None, dict[str, str]]]:
     return [
         (
             record.key(),
             record.value(),
-            {name: (value or b"").decode() for name, value in record.headers() or []},
+            {name: bytes(value or b"").decode() for name, value in _headers(record)},
         )
         for record in installation.records(PROCESSORS_DEAD)
     ]

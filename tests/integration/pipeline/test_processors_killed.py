@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from tests.integration.pipeline.conftest import Install, Installation, eventually, received
@@ -73,6 +74,10 @@ def installation(broker: str, install: Install) -> Installation:
     return install(broker)
 
 
+def _has_versions(installation: Installation, count: int) -> bool:
+    return installation.end(ENTITIES) >= count
+
+
 def test_after_kills_at_any_moment_the_truth_is_that_of_a_run_without(
     installation: Installation,
 ) -> None:
@@ -85,7 +90,7 @@ def test_after_kills_at_any_moment_the_truth_is_that_of_a_run_without(
         installation.receive(part)
         if number < KILLS:
             wanted = before + chance.randint(1, 40)
-            eventually(lambda wanted=wanted: installation.end(ENTITIES) >= wanted)
+            eventually(partial(_has_versions, installation, wanted))
             installation.processors.kill()
     sentinel = Calendar("acme", seed="sentinel")
     person = sentinel.add_attendee("sentinel@example.com", "Sentinel")
@@ -126,12 +131,7 @@ def test_what_was_seen_before_a_restart_is_a_repeat_after_it(installation: Insta
     installation.processors.start().until_ready()
     installation.put_webhook(received("acme", told[0].raw))
     installation.flush()
-    counts = eventually(
-        lambda: (
-            installation.processors.counts("calstream_stage_events_total")
-            if installation.handled("resolve") == 3
-            else None
-        )
-    )
+    eventually(lambda: installation.handled("resolve") == 3)
+    counts = installation.processors.counts("calstream_stage_events_total")
     assert counts["duplicate", "resolve"] == 3
     assert installation.end(ENTITIES) == 3

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from tests.integration.pipeline.conftest import Install, Installation, eventually
@@ -66,6 +67,10 @@ def _assert_each_once(installation: Installation, events: list[Event]) -> None:
         assert starts == event.start
 
 
+def _has_been_asked(installation: Installation, times: int) -> bool:
+    return len(installation.hubspot.requests()) >= times
+
+
 def test_killed_while_calls_are_in_flight(installation: Installation, calendar: Calendar) -> None:
     chance = random.Random(3)
     installation.hubspot.fault("objects", latency_seconds=0.2, count=1000)
@@ -73,7 +78,7 @@ def test_killed_while_calls_are_in_flight(installation: Installation, calendar: 
     for round_ in range(4):
         wanted = len(installation.hubspot.requests()) + chance.randint(1, 3)
         events += [_book(installation, calendar, f"kill{round_}x{n}") for n in range(4)]
-        eventually(lambda wanted=wanted: len(installation.hubspot.requests()) >= wanted)
+        eventually(partial(_has_been_asked, installation, wanted))
         installation.sinks.kill()
         installation.sinks.start()
     installation.hubspot.clear_faults()
