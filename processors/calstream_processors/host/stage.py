@@ -21,6 +21,7 @@ from calstream_core.errors import (
 )
 from calstream_core.kafka import AsyncProducer, Headers
 from calstream_core.metrics import DEAD_LETTERS, STAGE_EVENTS, STAGE_SECONDS
+from calstream_processors.host.continuity import Continuity
 
 _RETRY_SECONDS = 1.0
 _log = structlog.get_logger()
@@ -61,9 +62,16 @@ class Stage:
 
     async def consume(self, app: faust.App, stream: Any) -> None:
         """The body of the stage's agent."""
+        continuity = Continuity()
+
+        async def assigned(*_app_and_partitions: Any, **_signal: Any) -> None:
+            continuity.forget()
+
+        app.on_partitions_assigned.connect(assigned, weak=False)
         acknowledged_by_hand = stream.noack()
         async for event in acknowledged_by_hand.events():
             try:
+                continuity.check(event.message.partition, event.message.offset)
                 await self._settle(_record(event.message))
             except Exception as error:  # noqa: BLE001 - Faust would go on behind it
                 _log.critical("stopped", stage=self._name, error=str(error))
