@@ -10,6 +10,7 @@ from calstream_core.process import run_process, stop_signals
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings
 from calstream_processors.host.app import AppGroup, create_app
+from calstream_processors.host.claim import sole_processors
 from calstream_processors.normalise.agent import NormaliseStage
 from calstream_processors.resolve.agent import ResolveStage
 
@@ -20,9 +21,15 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
     """Runs the processors until SIGTERM or SIGINT.
 
     Raises:
-        CalstreamError: the settings or the broker are not usable, or a stage stopped.
+        CalstreamError: the settings or the broker are not usable, other processors run, or a stage
+            stopped.
     """
     verify_partitioner()
+    with sole_processors(settings.state.directory):
+        await _serve_alone(settings, bootstrap_servers, health_listen)
+
+
+async def _serve_alone(settings: Settings, bootstrap_servers: str, health_listen: str) -> None:
     keys = KeyStore(settings.state.directory / "keys")
     producer = AsyncProducer(bootstrap_servers, "calstream-processors", linger_milliseconds=0)
     # consumer groups are named as topics are, so that installations can share a broker

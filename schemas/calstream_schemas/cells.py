@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from calstream_core.errors import Code, InvariantError
+from calstream_core.errors import Code, InvariantError, RecordError
 from calstream_core.sealing import Box, Sealer
 from calstream_schemas.entities.fields import Field, FieldType
 from calstream_schemas.entities.model import Value
@@ -41,11 +41,14 @@ def from_avro(kind: str, field: Field, value: Any, sealer: Sealer) -> Value:
 
     Raises:
         SecurityError: a sealed value does not open.
+        RecordError: the value is not of the field's type; nobody of ours wrote it.
     """
     if isinstance(value, dict):
         box = Box(value["key_id"], value["box"])
-        return sealer.open(f"{kind}.{field.name}", box).decode()
-    if isinstance(value, list):
-        return tuple(value)
-    assert value is None or isinstance(value, str | int | bool)
-    return value
+        value = sealer.open(f"{kind}.{field.name}", box).decode()
+    found: Value = tuple(value) if isinstance(value, list) else value
+    if found is not None and type(found) is not _PYTHON[field.type]:
+        raise RecordError(
+            Code.RECORD_UNREADABLE, f"{kind}.{field.name} can't hold a {type(found).__name__}."
+        )
+    return found

@@ -11,7 +11,7 @@ from calstream_core.sealing import Sealer
 from calstream_schemas import codec
 from calstream_schemas.cells import from_avro, to_avro
 from calstream_schemas.codec import Poison
-from calstream_schemas.entities.fields import kind_of
+from calstream_schemas.entities.fields import KINDS, kind_of
 from calstream_schemas.entities.model import NaturalId, Stamp, Values
 
 NO_VERSION = -1
@@ -111,6 +111,8 @@ def decode_observation(raw: bytes, sealer_of: Callable[[str], Sealer]) -> Observ
     if isinstance(decoded, Poison):
         return decoded
     body = decoded.body
+    if body["kind"] not in KINDS:
+        return Poison(raw, Code.RECORD_UNREADABLE, f"there is no kind {body['kind']!r}")
     try:
         return _observation(body, sealer_of(body["workspace"]))
     except CalstreamError as error:

@@ -63,7 +63,7 @@ class AsyncProducer:
     def send(
         self,
         topic: str,
-        key: str | bytes,
+        key: str | bytes | None,
         value: bytes | None,
         *,
         partition: int,

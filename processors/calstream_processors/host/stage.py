@@ -118,7 +118,7 @@ class Stage:
         place = field or (error.field if isinstance(error, RecordError) else "")
         await self._producer.send(
             self._dead_topic,
-            record.key or b"",
+            record.key,
             record.value,
             partition=record.partition,
             headers=[

@@ -1,6 +1,7 @@
 """The stage that turns observations into entities: the only writer of the truth."""
 
 from collections import defaultdict
+from collections.abc import Callable
 
 import faust
 import structlog
@@ -71,26 +72,33 @@ class ResolveStage:
         return table
 
     async def _restore_entities(self) -> None:
+        await self._restore(self._read_entities)
+
+    async def _restore_seen(self) -> None:
+        await self._restore(self._read_seen)
+
+    async def _restore(self, read: Callable[[], None]) -> None:
         try:
-            self._read_entities()
-        except InvariantError as error:
-            # Faust would go on: it does not look at what became of this
+            read()
+        except Exception as error:  # noqa: BLE001 - Faust would go on, with a part of the truth
             await self._app.crash(error)
 
     def _read_entities(self) -> None:
         self._workspaces.clear()
         count = 0
-        for value in self._entities.values():
+        for key, value in self._entities.items():
             entity = decode_entity(value, self._keys.sealer)
             if isinstance(entity, Poison):
                 raise InvariantError(
-                    Code.INVARIANT_BROKEN, f"An entity can't be read: {entity.reason}."
+                    Code.INVARIANT_BROKEN,
+                    f"The entity {key.decode(errors='replace')} can't be read: {entity.reason}.",
+                    hint="Are these the keys with which the workspace was written?",
                 )
             self._workspaces[entity.workspace].put(entity)
             count += 1
         _log.info("entities restored", entities=count)
 
-    async def _restore_seen(self) -> None:
+    def _read_seen(self) -> None:
         self._seen = SeenObservations(
             (key.decode(), int(value)) for key, value in self._state.items()
         )

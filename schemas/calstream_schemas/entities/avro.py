@@ -86,7 +86,7 @@ def decode_entity(raw: bytes, sealer_of: Callable[[str], Sealer]) -> Entity | Po
         return _entity(kind, decoded.body, sealer_of(decoded.body["workspace"]))
     except CalstreamError as error:
         return Poison(raw, error.code, error.message)
-    except (KeyError, IndexError) as error:
+    except (KeyError, IndexError, ValueError) as error:
         return Poison(raw, Code.RECORD_UNREADABLE, f"not a {decoded.record}: {error!r}")
 
 

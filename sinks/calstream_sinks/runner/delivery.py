@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
-from calstream_core.errors import Code, ConfigError, UnavailableError
+from calstream_core.errors import CalstreamError, Code, ConfigError, UnavailableError
 from calstream_core.metrics import SINK_DELIVERIES, SINK_RETRIES, SYNC_DELAY_SECONDS
 from calstream_core.sealing import KeyStore
 from calstream_schemas.entities import Cause, Entity
@@ -78,6 +78,8 @@ class Delivery:
         self._unsettled: dict[str, Cause] = {}
         # what a resync asked for: its delay says nothing of live traffic
         self._replayed: set[str] = set()
+        # microseconds; until then the vendor asked us, whatever the key, to leave it in peace
+        self._peace_until = 0
 
     def forget(self, key: str) -> None:
         """Drops what is remembered of a key: it belongs to another worker, or was rewritten."""
@@ -97,11 +99,33 @@ class Delivery:
         """
         jobs = []
         for key in keys:
-            job = await self._prepare(key)
+            try:
+                job = await self._prepare(key)
+            except CalstreamError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a bug of the sink, but this entity's alone
+                _log.exception("sink failed", sink=self._sink_id, key=key)
+                await self._give_up(key, error)
+                continue
             if job is not None:
                 jobs.append(job)
         if jobs:
             await self._deliver(jobs)
+
+    async def _give_up(self, key: str, error: Exception) -> None:
+        """Buries a version over which the sink's own code stumbles, once."""
+        entity, ledger = self._view.entity(key), self._view.ledger(key)
+        if entity is None:
+            return
+        if ledger is not None and ledger.state is LedgerState.INTENT:
+            return  # what became of the call must be asked when the sink works again
+        if (
+            ledger is not None
+            and ledger.state is LedgerState.DEAD
+            and ledger.entity_version >= entity.version
+        ):
+            return
+        await self._die(entity, ledger, Code.RECORD_FAILED, type(error).__name__, "")
 
     async def _prepare(self, key: str) -> _Job | None:
         entity = self._view.entity(key)
@@ -143,8 +167,9 @@ class Delivery:
             self._unsettled.pop(key, None)
             return None
         self._unsettled.setdefault(key, entity.cause)
-        if decision.not_before > self._now():
-            self._schedule.add(key, decision.not_before)
+        not_before = max(decision.not_before, self._peace_until)
+        if not_before > self._now():
+            self._schedule.add(key, not_before)
             return None
         change = Change(
             entity=entity,
@@ -319,6 +344,9 @@ class Delivery:
         first = _first_attempt_at(job) or now
         attempts = _attempts(job) + 1
         SINK_RETRIES.labels(self._sink_id, outcome.code).inc()
+        if outcome.code is Code.RATE_LIMITED and outcome.retry_after_seconds is not None:
+            asked = int(outcome.retry_after_seconds * MICROSECONDS_PER_SECOND)
+            self._peace_until = max(self._peace_until, now + asked)
         if now - first > HORIZON_SECONDS * MICROSECONDS_PER_SECOND:
             message = f"tried for {HORIZON_SECONDS // 3600} h; last: {outcome.message}"
             await self._die(

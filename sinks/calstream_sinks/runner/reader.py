@@ -50,9 +50,9 @@ class CaughtUp:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Reading can't go on."""
+    """Reading has ended, and with it the use of the process."""
 
-    error: UnavailableError
+    error: Exception
 
 
 Event = Assigned | Revoked | Records | CaughtUp | Failed
@@ -114,6 +114,8 @@ class Reader:
                 self._hand_over(self._consumer.consume(_BATCH, _POLL_SECONDS))
         except FutureCancelledError:
             pass  # the event loop is ending, and with it whoever would receive
+        except Exception as error:  # noqa: BLE001 - a sink that reads no more must not look well
+            self._tell(Failed(error))
         finally:
             self._consumer.close()
 

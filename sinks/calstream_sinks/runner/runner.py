@@ -201,7 +201,7 @@ class SinkRunner:
         self._view.drop_partition(partition)
 
     def _take_in(self, message: Message) -> None:
-        key = (message.key() or b"").decode()
+        key = (message.key() or b"").decode(errors="replace")  # a stranger's may be no text
         partition = message.partition() or 0
         if message.topic() == self._entities:
             self._positions[partition] = (message.offset() or 0) + 1

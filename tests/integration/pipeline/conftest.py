@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -34,7 +35,15 @@ from calstream_sandbox.calendar_live.builder import Webhook
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import decode_entity
 from calstream_schemas.ledger import LedgerEntry, decode_ledger_entry
-from calstream_schemas.topics import ENTITIES, WEBHOOKS, Topic, full_name, sink_ledger
+from calstream_schemas.observations import Observation, encode_observation
+from calstream_schemas.topics import (
+    ENTITIES,
+    OBSERVATIONS,
+    WEBHOOKS,
+    Topic,
+    full_name,
+    sink_ledger,
+)
 from calstream_schemas.webhooks import ReceivedWebhook, encode_received
 from calstream_sinks.registry import make_sink
 from calstream_sinks.runner.context import RunnerContext
@@ -101,7 +110,19 @@ class Process:
         """SIGTERM; its exit status."""
         assert self._child is not None
         self._child.terminate()
+        return self.until_ended()
+
+    def until_ended(self) -> int:
+        """Waits until it ends; its exit status."""
+        assert self._child is not None
         return self._child.exited.result(PATIENCE_SECONDS)
+
+    def another(self, port: int) -> "Process":
+        """The same process once more, with a health listener of its own."""
+        listen = f"127.0.0.1:{port}"
+        argv = (*self._spec.argv[:-1], listen)  # where it listens is said last
+        spec = replace(self._spec, argv=argv, health=f"http://{listen}/healthz", name="another")
+        return Process(spec, self._log.parent)
 
     def close(self) -> None:
         """Leaves nothing of it behind, whatever its state."""
@@ -190,6 +211,14 @@ class Installation:
         value = encode_received(webhook, self.keys.sealer(webhook.workspace))
         partition = self.partition(webhook.workspace)
         self.put(WEBHOOKS, webhook.workspace.encode(), value, partition=partition)
+
+    def observe(self, observation: Observation) -> None:
+        """Writes an observation to the log, as a stage or a sink does."""
+        sealer = self.keys.sealer(observation.workspace)
+        value = encode_observation(observation, sealer)
+        partition = self.partition(observation.workspace)
+        self.put(OBSERVATIONS, observation.workspace.encode(), value, partition=partition)
+        self.flush()
 
     def flush(self) -> None:
         """Returns when the broker has everything that was queued."""

@@ -8,12 +8,13 @@ import pytest
 from confluent_kafka import Message
 from tests.integration.pipeline.conftest import Install, Installation, eventually, received
 
-from calstream_core.errors import Code
+from calstream_core.errors import Code, UnavailableError
 from calstream_sandbox.calendar_live.builder import Webhook
 from calstream_sandbox.calendar_live.calendar import Booking, Calendar
 from calstream_sandbox.calendar_live.model import EventType, Host
+from calstream_schemas import codec
 from calstream_schemas.ledger import LedgerEntry, LedgerState, encode_ledger_entry
-from calstream_schemas.topics import ENTITIES, OBSERVATIONS, PROCESSORS_DEAD, WEBHOOKS
+from calstream_schemas.topics import ENTITIES, OBSERVATIONS, PROCESSORS_DEAD, WEBHOOKS, Topic
 from calstream_schemas.webhooks import encode_received
 
 pytestmark = pytest.mark.broker
@@ -40,6 +41,8 @@ RAW = {
     "a tombstone": (None, Code.RECORD_UNREADABLE),
     "a header without a body": (b"\xc3\x01", Code.RECORD_UNREADABLE),
     "another record": (LEDGER, Code.RECORD_UNREADABLE),
+    "a schema that nobody knows": (b"\xc3\x01" + bytes(range(30)), Code.RECORD_UNREADABLE),
+    "a good record that was cut": (LEDGER[:-1], Code.RECORD_UNREADABLE),
 }
 BODIES = {
     "empty": (b"", Code.JSON_INVALID),
@@ -48,10 +51,63 @@ BODIES = {
     "a list": (b"[1, 2]", Code.BODY_INVALID),
     "a wrong type": (_changed(type=["event.created"]), Code.BODY_INVALID),
     "no data": (_changed(data=None), Code.BODY_INVALID),
+    "an event that is a list": (_changed(data={"event": []}), Code.BODY_INVALID),
     "no time": (_changed(created_at="soon"), Code.TIME_INVALID),
     "another workspace": (_changed(workspace="other"), Code.WORKSPACE_MISMATCH),
     "half a megabyte": (b'{"type": "' + b"x" * 500_000, Code.JSON_INVALID),
 }
+
+
+def _observation(**changes: Any) -> bytes:
+    """An observation as none of our code would write it."""
+    body = {
+        "id": "o1",
+        "workspace": "acme",
+        "fact": "state",
+        "kind": "booking",
+        "system": "calendar_live",
+        "object_type": "event",
+        "object_id": "cal_strange",
+        "role": "calendar",
+        "received_at": 1,
+        "occurred_at": 1,
+        "statements": [],
+    }
+    return codec.encode("Observation", body | changes)
+
+
+def _said(group: str, field: str, value: object) -> list[dict[str, Any]]:
+    return [{"group": group, "modified_at": 1, "cells": [{"field": field, "value": value}]}]
+
+
+def _strange_observations() -> dict[str, tuple[bytes, Code]]:
+    wrong_reference = _said("booking", "booking_ref", "no natural id")
+    return {
+        "no such kind": (_observation(kind="wizard"), Code.RECORD_UNREADABLE),
+        "no such fact": (_observation(fact="unknown"), Code.RECORD_UNREADABLE),
+        "no such group": (
+            _observation(statements=_said("mood", "title", "x")),
+            Code.RECORD_UNREADABLE,
+        ),
+        "no such field": (
+            _observation(statements=_said("title", "mood", "x")),
+            Code.RECORD_UNREADABLE,
+        ),
+        "a number for a text": (
+            _observation(statements=_said("title", "title", 5)),
+            Code.RECORD_UNREADABLE,
+        ),
+        "a text for a time": (
+            _observation(statements=_said("schedule", "start_at", "soon")),
+            Code.RECORD_UNREADABLE,
+        ),
+        "about nobody": (_observation(about="nobody"), Code.ENTITY_NOT_FOUND),
+        "a reference to nowhere": (
+            _observation(kind="attendance", statements=wrong_reference),
+            Code.RECORD_FAILED,
+        ),
+        "no name of a workspace": (_observation(workspace="../acme"), Code.WORKSPACE_UNKNOWN),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -85,29 +141,35 @@ def _is_resolved(installation: Installation, name: str) -> bool:
 def test_bad_records_are_kept_with_their_code_and_the_next_good_one_is_resolved(
     installation: Installation,
 ) -> None:
-    expected = []
+    expected: list[tuple[bytes | None, bytes | None, str, str]] = []
+
+    def put(topic: Topic, key: bytes | None, value: bytes | None, code: Code) -> None:
+        installation.put(topic, key, value)
+        expected.append((key, value, code, "normalise" if topic is WEBHOOKS else "resolve"))
+
     for value, code in RAW.values():
-        installation.put(WEBHOOKS, b"acme", value)
-        installation.put(OBSERVATIONS, b"acme", value)
-        expected += [(value, code, "normalise"), (value, code, "resolve")]
+        for topic in (WEBHOOKS, OBSERVATIONS):
+            put(topic, b"acme", value, code)
+    for key in (None, b"", b"\xff"):
+        put(WEBHOOKS, key, b"with a strange key", Code.RECORD_UNREADABLE)
     for body, code in BODIES.values():
         value = encode_received(received("acme", body), installation.keys.sealer("acme"))
-        installation.put(WEBHOOKS, b"acme", value)
-        expected.append((value, code, "normalise"))
+        put(WEBHOOKS, b"acme", value, code)
+    for value, code in _strange_observations().values():
+        put(OBSERVATIONS, b"acme", value, code)
     stranger = encode_received(received("stranger", b"{}"), installation.keys.sealer("stranger"))
-    installation.put(WEBHOOKS, b"stranger", stranger)
-    expected.append((stranger, Code.WORKSPACE_UNKNOWN, "normalise"))
+    put(WEBHOOKS, b"stranger", stranger, Code.WORKSPACE_UNKNOWN)
+    closed = encode_received(received("acme", b"{}"), installation.keys.sealer("stranger"))
+    put(WEBHOOKS, b"acme", closed, Code.SEAL_BROKEN)
     installation.receive([_booking("after")])
 
     eventually(lambda: _is_resolved(installation, "after"))
     eventually(lambda: installation.end(PROCESSORS_DEAD) >= len(expected))
     found = [
-        (value, headers["error_code"], headers["error_stage"])
-        for _key, value, headers in _dead(installation)
+        (key, value, headers["error_code"], headers["error_stage"])
+        for key, value, headers in _dead(installation)
     ]
-    assert sorted(found, key=repr) == sorted(
-        [(value, str(code), stage) for value, code, stage in expected], key=repr
-    )
+    assert sorted(found, key=repr) == sorted(expected, key=repr)
     assert all(headers["origin_offset"].isdigit() for *_, headers in _dead(installation))
     assert installation.processors.is_alive()
 
@@ -154,3 +216,30 @@ def test_an_observation_on_another_workspace_s_partition_is_refused(
     eventually(lambda: installation.end(PROCESSORS_DEAD) == before + 1)
     codes = [headers["error_code"] for *_, headers in _dead(installation)]
     assert Code.WORKSPACE_MISMATCH in codes
+
+
+def test_a_second_processors_process_does_not_start(
+    installation: Installation, unused_tcp_port: int
+) -> None:
+    another = installation.processors.another(unused_tcp_port)
+    try:
+        assert another.start().until_ended() == UnavailableError.exit_status
+    finally:
+        another.close()
+    assert any(Code.STACK_RUNNING in line for line in another.lines)
+    installation.receive([_booking("alone")])
+    eventually(lambda: _is_resolved(installation, "alone"))
+
+
+def test_processors_that_can_t_read_the_truth_end_and_name_the_entity(
+    installation: Installation,
+) -> None:
+    """To go on with a part of it would write the rest anew."""
+    assert installation.processors.stop() == 0
+    installation.put(ENTITIES, b"acme/contact/strange", b"no record")
+    installation.flush()
+    assert installation.processors.start().until_ended() == 1
+    assert installation.processors.has_said("acme/contact/strange")
+    installation.put(ENTITIES, b"acme/contact/strange", None)
+    installation.flush()
+    installation.processors.start().until_ready()

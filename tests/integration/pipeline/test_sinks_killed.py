@@ -6,11 +6,21 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from tests.integration.pipeline.conftest import Install, Installation, eventually
+from tests.integration.pipeline.conftest import (
+    PATIENCE_SECONDS,
+    Install,
+    Installation,
+    eventually,
+)
 
+from calstream_core.clock import now_microseconds
+from calstream_core.errors import Code
 from calstream_sandbox.calendar_live.calendar import Booking, Calendar
 from calstream_sandbox.calendar_live.model import Event, EventType, Host
+from calstream_schemas.entities import NaturalId, Stamp
 from calstream_schemas.ledger import LedgerState
+from calstream_schemas.observations import Fact, Observation, Statement
+from calstream_schemas.topics import ENTITIES
 
 pytestmark = pytest.mark.broker
 
@@ -56,6 +66,13 @@ def _is_settled(installation: Installation, events: list[Event]) -> bool:
     return all(entry.state is LedgerState.DONE for entry in installation.ledger().values())
 
 
+def _starts_as_it_should(installation: Installation, event: Event) -> bool:
+    crm = installation.hubspot.crm()
+    (meeting,) = crm.meetings_of(event.id)
+    starts = crm.meetings[meeting]["hs_meeting_start_time"] or ""
+    return datetime.fromisoformat(starts) == event.start
+
+
 def _assert_each_once(installation: Installation, events: list[Event]) -> None:
     crm = installation.hubspot.crm()
     for event in events:
@@ -63,8 +80,7 @@ def _assert_each_once(installation: Installation, events: list[Event]) -> None:
         (attendance,) = event.attendances.values()
         (person,) = crm.contacts_with_email(attendance.attendee.email)
         assert crm.attendees[meeting] == (person,)
-        starts = datetime.fromisoformat(crm.meetings[meeting]["hs_meeting_start_time"] or "")
-        assert starts == event.start
+        assert _starts_as_it_should(installation, event)
 
 
 def _has_been_asked(installation: Installation, times: int) -> bool:
@@ -75,13 +91,21 @@ def test_killed_while_calls_are_in_flight(installation: Installation, calendar: 
     chance = random.Random(3)
     installation.hubspot.fault("objects", latency_seconds=0.2, count=1000)
     events = []
-    for round_ in range(4):
+    for round_ in range(2):
         wanted = len(installation.hubspot.requests()) + chance.randint(1, 3)
         events += [_book(installation, calendar, f"kill{round_}x{n}") for n in range(4)]
         eventually(partial(_has_been_asked, installation, wanted))
         installation.sinks.kill()
         installation.sinks.start()
     installation.hubspot.clear_faults()
+    # made at the vendor, and nobody is left to hear of it
+    installation.hubspot.fault(
+        "objects/2026-09/meetings/batch/create", applied=True, hang_seconds=PATIENCE_SECONDS
+    )
+    events += [_book(installation, calendar, f"unheard{n}") for n in range(2)]
+    eventually(lambda: any(installation.hubspot.crm().meetings_of(e.id) for e in events[-2:]))
+    installation.sinks.kill()
+    installation.sinks.start()
     eventually(lambda: _is_settled(installation, events))
     _assert_each_once(installation, events)
 
@@ -111,6 +135,92 @@ def test_a_vendor_that_is_away_for_a_while(
     event = _book(installation, calendar, f"away-{name}")
     eventually(lambda: _is_settled(installation, [event]))
     assert installation.hubspot.faults_left() == 0
+    _assert_each_once(installation, [event])
+
+
+def test_what_a_vendor_does_not_take_now_waits_and_everything_else_goes_on(
+    installation: Installation, calendar: Calendar
+) -> None:
+    known = _book(installation, calendar, "goes-on")
+    eventually(lambda: _is_settled(installation, [known]))
+    contacts = "objects/2026-09/contacts/batch/upsert"
+    installation.hubspot.fault(contacts, status=503, count=1000)
+    newcomers = [_book(installation, calendar, f"waits{number}") for number in range(3)]
+    installation.receive(
+        calendar.reschedule(known, START + timedelta(days=1), START + timedelta(days=1, hours=1))
+    )
+    eventually(lambda: _starts_as_it_should(installation, known))
+    eventually(lambda: installation.sink_status()["pending"]["retry"] == len(newcomers))
+    assert not any(installation.hubspot.crm().meetings_of(event.id) for event in newcomers)
+    installation.hubspot.clear_faults()
+    eventually(lambda: _is_settled(installation, newcomers))
+    _assert_each_once(installation, [known, *newcomers])
+    assert not any(installation.sink_status()["pending"].values())
+
+
+def test_a_vendor_that_asks_to_wait_is_left_in_peace_by_all_keys(
+    installation: Installation, calendar: Calendar
+) -> None:
+    before = len(installation.hubspot.requests())
+    installation.hubspot.fault("objects", status=429, retry_after_seconds=3)
+    first = _book(installation, calendar, "asks")
+    eventually(lambda: installation.sink_status()["pending"]["retry"] == 1)
+    others = [_book(installation, calendar, f"asks{number}") for number in range(3)]
+    eventually(lambda: _is_settled(installation, [first, *others]))
+    _assert_each_once(installation, [first, *others])
+    refused, *later = installation.hubspot.requests()[before:]
+    assert refused["status"] == 429
+    asked_at, next_at = (datetime.fromisoformat(one["at"]) for one in (refused, later[0]))
+    assert next_at - asked_at >= timedelta(seconds=3)
+
+
+def test_records_that_nobody_of_ours_wrote_do_not_stop_the_sink(
+    installation: Installation, calendar: Calendar
+) -> None:
+    strange = {b"\xff": b"no entity", b"acme/contact/strange": b"no entity"}
+    for key, value in strange.items():
+        installation.put(ENTITIES, key, value)
+    event = _book(installation, calendar, "after-strange")
+    eventually(lambda: _is_settled(installation, [event]))
+    _assert_each_once(installation, [event])
+    for key in strange:
+        installation.put(ENTITIES, key, None)
+    installation.flush()
+
+
+def test_a_version_over_which_the_sink_stumbles_is_kept_and_the_next_one_is_written(
+    installation: Installation, calendar: Calendar
+) -> None:
+    event = _book(installation, calendar, "stumbles")
+    eventually(lambda: _is_settled(installation, [event]))
+    beyond_all_calendars = {"start_at": 2**62, "end_at": 2**62}
+    stamp = Stamp(event.sequence, now_microseconds(), by_self=False)
+    installation.observe(
+        Observation(
+            id="beyond",
+            workspace="acme",
+            fact=Fact.STATE,
+            kind="booking",
+            natural_id=NaturalId("calendar_live", "event", event.id),
+            role="calendar",
+            received_at=stamp.modified_at,
+            occurred_at=stamp.modified_at,
+            statements=(Statement("schedule", beyond_all_calendars, stamp),),
+        )
+    )
+
+    def codes() -> set[str | None]:
+        return {
+            one.error_code
+            for one in installation.ledger().values()
+            if one.state is LedgerState.DEAD
+        }
+
+    eventually(lambda: codes() == {Code.RECORD_FAILED})
+    assert installation.sinks.is_alive()
+    moved = START + timedelta(days=1)
+    installation.receive(calendar.reschedule(event, moved, moved + timedelta(minutes=30)))
+    eventually(lambda: _is_settled(installation, [event]))
     _assert_each_once(installation, [event])
 
 
