@@ -27,6 +27,7 @@ class Code(StrEnum):
     TOPICS_DIFFER = "topics-differ"
     WORKSPACE_UNKNOWN = "workspace-unknown"
     SINK_MISCONFIGURED = "sink-misconfigured"
+    ENGINE_UNSUPPORTED = "engine-unsupported"
     # what does not answer
     BROKER_UNAVAILABLE = "broker-unavailable"
     BROKER_FAILED = "broker-failed"
@@ -36,6 +37,8 @@ class Code(StrEnum):
     SINK_UNAVAILABLE = "sink-unavailable"
     RATE_LIMITED = "rate-limited"
     OUTCOME_UNKNOWN = "outcome-unknown"
+    WORKER_FENCED = "worker-fenced"
+    WORKER_STALLED = "worker-stalled"
     # one record
     RECORD_UNREADABLE = "record-unreadable"
     JSON_INVALID = "json-invalid"
@@ -47,6 +50,7 @@ class Code(StrEnum):
     VENDOR_REFUSED = "vendor-refused"
     ENTITY_NOT_FOUND = "entity-not-found"
     RETRIES_EXHAUSTED = "retries-exhausted"
+    RECORD_TOO_LARGE = "record-too-large"
     # requests that are refused
     SIGNATURE_MISSING = "signature-missing"
     SIGNATURE_INVALID = "signature-invalid"
@@ -60,6 +64,7 @@ class Code(StrEnum):
     CHECKSUM_DIFFERS = "checksum-differs"
     # bugs
     INVARIANT_BROKEN = "invariant-broken"
+    DEAD_LETTER_LIMIT = "dead-letter-limit"
 
 
 class CalstreamError(Exception):

@@ -67,3 +67,24 @@ SYNC_DELAY_SECONDS = Histogram(
     ["sink", "mode"],
     buckets=_DELAY_SECONDS,
 )
+ENGINE_LAG = Gauge(
+    "calstream_engine_lag",
+    "Offsets between what is done and the end of the source, over the partitions of a worker.",
+    ["app"],
+)
+ENGINE_COMMITS = Counter(
+    "calstream_engine_commits",
+    "Commits of the watermarks to the consumer group.",
+    ["app"],
+)
+ENGINE_RESTORE_SECONDS = Histogram(
+    "calstream_engine_restore_duration_seconds",
+    "Time from a partition's assignment to its first record: fence, restore, position.",
+    ["app"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900),
+)
+ENGINE_EXPIRED = Counter(
+    "calstream_engine_expired_records",
+    "Offsets that retention took away before they were read.",
+    ["app"],
+)

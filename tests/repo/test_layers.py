@@ -11,13 +11,15 @@ ROOT = Path(__file__).parents[2]
 
 MAY_IMPORT = {
     "calstream_core": set(),
+    "calstream_engine": {"calstream_core"},
     "calstream_schemas": {"calstream_core"},
     "calstream_sandbox": {"calstream_core"},
     "calstream_ingest": {"calstream_core", "calstream_schemas"},
-    "calstream_processors": {"calstream_core", "calstream_schemas"},
-    "calstream_sinks": {"calstream_core", "calstream_schemas"},
+    "calstream_processors": {"calstream_core", "calstream_engine", "calstream_schemas"},
+    "calstream_sinks": {"calstream_core", "calstream_engine", "calstream_schemas"},
     "calstream_ops": {
         "calstream_core",
+        "calstream_engine",
         "calstream_schemas",
         "calstream_sandbox",
         "calstream_ingest",
@@ -27,6 +29,7 @@ MAY_IMPORT = {
 }
 FOLDERS = {
     "calstream_core": "core",
+    "calstream_engine": "core",
     "calstream_schemas": "schemas",
     "calstream_sandbox": "deploy",
     "calstream_ingest": "ingest",

@@ -29,6 +29,7 @@ def test_the_wheel_holds_only_our_packages(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {
         "calstream_core",
+        "calstream_engine",
         "calstream_ingest",
         "calstream_ops",
         "calstream_processors",

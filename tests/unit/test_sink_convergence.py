@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from calstream_core.errors import Code
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import KafkaSettings
+from calstream_engine.schedule import Schedule
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import Workspace
 from calstream_schemas.codec import Poison
 from calstream_schemas.entities import Copy, Entity, NaturalId, Stamp, Values
+from calstream_schemas.entities import kind_of_key as kind_of
 from calstream_schemas.ledger import LedgerEntry, LedgerState, decode_ledger_entry
 from calstream_schemas.observations import Fact, Observation, Statement, decode_observation
 from calstream_sinks.api import (
@@ -44,7 +46,6 @@ from calstream_sinks.api import (
 from calstream_sinks.runner.delivery import Delivery
 from calstream_sinks.runner.journal import Journal
 from calstream_sinks.runner.resync import ResyncMode, ResyncProgress, Verifier
-from calstream_sinks.runner.schedule import Schedule
 from calstream_sinks.runner.view import LocalView
 
 _FIELDS = {"mail": "email", "title": "name"}  # the vendor's name of a field: our group
@@ -166,7 +167,7 @@ class _World:
 
     def start(self) -> None:
         self.view = LocalView()
-        self.schedule = Schedule(("contact",), lambda: self.now)
+        self.schedule = Schedule(("contact",), kind_of, lambda: self.now)
         sink = _Sink(SinkConfig(), None)  # type: ignore[arg-type]  # this sink asks nothing of it
         sink.vendor, sink.faults = self.vendor, self.faults
         kafka = KafkaSettings(partitions=1)

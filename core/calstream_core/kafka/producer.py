@@ -1,12 +1,20 @@
 """A Kafka producer for asyncio: idempotent, `acks=all`, one future for each record."""
 
 import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from calstream_core.errors import Code, UnavailableError
 
 Headers = list[tuple[str, bytes]]
+
+Outgoing = tuple[str, str | bytes | None, bytes | None, int, Headers | None]
+"""A record to be written: topic, key, value, partition, headers."""
+
+Report = Callable[[KafkaError | None, Message], None]
+"""Told what became of a record."""
 
 _ASK_SECONDS = 0.001
 _ASK_SLOWLY_SECONDS = 0.01
@@ -26,6 +34,7 @@ class AsyncProducer:
         delivery_timeout_seconds: after which an unconfirmed record fails; it may still arrive.
         linger_milliseconds: how long a record may wait for company.
         max_queued: records that may be unconfirmed at once; one more is refused.
+        client: further librdkafka settings, such as TLS and SASL.
     """
 
     def __init__(
@@ -36,6 +45,7 @@ class AsyncProducer:
         delivery_timeout_seconds: float = 30,
         linger_milliseconds: float = 1,
         max_queued: int = 100_000,
+        client: dict[str, Any] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._unconfirmed = 0
@@ -55,6 +65,7 @@ class AsyncProducer:
                 "reconnect.backoff.max.ms": 1000,
                 # the application tells about failures; librdkafka's own log repeats them
                 "log_level": 2,
+                **(client or {}),
             }
         )
         self._asking: asyncio.TimerHandle | None = None
@@ -78,33 +89,77 @@ class AsyncProducer:
         Raises:
             UnavailableError: the queue is full, so the broker has been away for a while.
         """
-        future: asyncio.Future[None] = self._loop.create_future()
+        return self.send_all([(topic, key, value, partition, headers)])
 
-        def report(error: KafkaError | None, _message: Message) -> None:
-            self._settle(future, error)
+    def send_all(self, records: Iterable[Outgoing]) -> asyncio.Future[None]:
+        """Queues records, in order; does not block. One latch for all, not a future for each.
 
+        Returns:
+            A future that is done when the broker has confirmed all of them, or that raises
+            UnavailableError when it has not in time; some of them may be there all the same.
+
+        Raises:
+            UnavailableError: the queue is full, so the broker has been away for a while; some of
+                the records may be sent all the same.
+        """
+        latch = _Latch(self._loop.create_future(), self._settled)
+        produce, report = self._producer.produce, latch.report
+        count = 0
+        try:
+            for topic, key, value, partition, headers in records:
+                if headers is None:
+                    produce(topic, value, key, partition, report)
+                else:
+                    produce(topic, value, key, partition, report, headers=[*headers])
+                count += 1
+        except BufferError as error:
+            latch.future.cancel()
+            raise _queue_full() from error
+        except KafkaException as error:
+            latch.future.cancel()
+            raise _cannot_go_on(error) from error
+        finally:
+            self._unconfirmed += count
+            latch.expect(count)
+            self._ask_soon()
+        return latch.future
+
+    def post(self, record: Outgoing, report: Report, timestamp_milliseconds: int = 0) -> None:
+        """Queues one record; `report` is called in the loop with its fate and its place.
+
+        Raises:
+            UnavailableError: the queue is full, so the broker has been away for a while.
+        """
+
+        def settled(error: KafkaError | None, message: Message) -> None:
+            self._settled()
+            report(error, message)
+
+        topic, key, value, partition, headers = record
         try:
             self._producer.produce(
                 topic,
-                key=key,
-                value=value,
-                partition=partition,
+                value,
+                key,
+                partition,
+                settled,
+                timestamp=timestamp_milliseconds,
                 headers=[*(headers or [])],
-                on_delivery=report,
             )
         except BufferError as error:
-            raise UnavailableError(
-                Code.BROKER_UNAVAILABLE, "Too many records wait for the broker.", hint="Is it up?"
-            ) from error
+            raise _queue_full() from error
         except KafkaException as error:
-            raise UnavailableError(
-                Code.BROKER_UNAVAILABLE, f"The producer can't go on: {error.args[0].str()}."
-            ) from error
+            raise _cannot_go_on(error) from error
         self._unconfirmed += 1
-        self._idle.clear()
-        if self._asking is None:
-            self._ask_later()
-        return future
+        self._ask_soon()
+
+    def partitions_of(self, topic: str, timeout_seconds: float = 5.0) -> int:
+        """How many partitions a topic has; 0 if there is no such topic. Blocks."""
+        try:
+            found = self._producer.list_topics(topic, timeout=timeout_seconds).topics.get(topic)
+        except KafkaException as error:
+            raise _cannot_go_on(error) from error
+        return 0 if found is None or found.error is not None else len(found.partitions)
 
     async def flush(self) -> None:
         """Waits until nothing is unconfirmed any more, whatever became of it."""
@@ -113,6 +168,12 @@ class AsyncProducer:
     async def close(self) -> None:
         """Waits for what is unconfirmed; nothing may be sent any more."""
         await self.flush()
+
+    def _ask_soon(self) -> None:
+        if self._unconfirmed:
+            self._idle.clear()
+            if self._asking is None:
+                self._ask_later()
 
     def _ask_later(self) -> None:
         # a broker that is away for a while need not be asked about every millisecond
@@ -125,17 +186,55 @@ class AsyncProducer:
         if self._unconfirmed:
             self._ask_later()
 
-    def _settle(self, future: asyncio.Future[None], error: KafkaError | None) -> None:
+    def _settled(self) -> None:
         self._unconfirmed -= 1
         if not self._unconfirmed:
             self._idle.set()
-        if future.done():  # the caller gave up waiting
+
+
+def _queue_full() -> UnavailableError:
+    return UnavailableError(
+        Code.BROKER_UNAVAILABLE, "Too many records wait for the broker.", hint="Is it up?"
+    )
+
+
+def _cannot_go_on(error: KafkaException) -> UnavailableError:
+    return UnavailableError(
+        Code.BROKER_UNAVAILABLE, f"The producer can't go on: {error.args[0].str()}."
+    )
+
+
+class _Latch:
+    """Counts the delivery reports of records that were queued together."""
+
+    __slots__ = ("_error", "_missing", "_settled", "future")
+
+    def __init__(self, future: asyncio.Future[None], settled: Callable[[], None]) -> None:
+        self.future = future
+        self._settled = settled
+        self._missing = 0
+        self._error: KafkaError | None = None
+
+    def expect(self, count: int) -> None:
+        """So many reports come or have come."""
+        self._missing += count
+        if not self._missing:
+            self._release()
+
+    def report(self, error: KafkaError | None, _message: Message) -> None:
+        """Called by librdkafka, in the loop."""
+        self._settled()
+        if error is not None:
+            self._error = error
+        self._missing -= 1
+        if not self._missing:
+            self._release()
+
+    def _release(self) -> None:
+        if self.future.done():  # the caller gave up waiting
             return
-        if error is None:
-            future.set_result(None)
+        if self._error is None:
+            self.future.set_result(None)
         else:
-            future.set_exception(
-                UnavailableError(
-                    Code.BROKER_UNAVAILABLE, f"The broker did not confirm: {error.str()}."
-                )
-            )
+            text = f"The broker did not confirm: {self._error.str()}."
+            self.future.set_exception(UnavailableError(Code.BROKER_UNAVAILABLE, text))

@@ -13,6 +13,7 @@ from calstream_schemas.entities.model import (
     Values,
     entity_id,
     entity_key,
+    kind_of_key,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "entity_id",
     "entity_key",
     "kind_of",
+    "kind_of_key",
 ]

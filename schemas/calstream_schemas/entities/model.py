@@ -145,6 +145,11 @@ def entity_key(workspace: str, kind: str, id_: str) -> str:
     return f"{workspace}/{kind}/{id_}"
 
 
+def kind_of_key(key: str) -> str:
+    """The kind of the entity that a key names."""
+    return key.split("/", 2)[1]
+
+
 def entity_id(workspace: str, kind: str, first: NaturalId) -> str:
     """The id of the entity that `first` was the first to name; the same in every replay."""
     return str(uuid.uuid5(_NAMESPACE, f"{workspace}/{kind}/{first}"))

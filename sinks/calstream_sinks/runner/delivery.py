@@ -11,6 +11,7 @@ from calstream_core.clock import MICROSECONDS_PER_SECOND
 from calstream_core.errors import CalstreamError, Code, ConfigError, UnavailableError
 from calstream_core.metrics import SINK_DELIVERIES, SINK_RETRIES, SYNC_DELAY_SECONDS
 from calstream_core.sealing import KeyStore
+from calstream_engine.schedule import Schedule
 from calstream_schemas.entities import Cause, Entity
 from calstream_schemas.ledger import LedgerEntry, LedgerState
 from calstream_sinks.api import (
@@ -30,7 +31,6 @@ from calstream_sinks.runner.decision import Nothing, decide, operation_id, proje
 from calstream_sinks.runner.journal import Journal
 from calstream_sinks.runner.learned import AnySink, Learned, copy_at
 from calstream_sinks.runner.retry import HORIZON_SECONDS, backoff_seconds
-from calstream_sinks.runner.schedule import Schedule
 from calstream_sinks.runner.view import AskedView, LocalView
 
 _log = structlog.get_logger()

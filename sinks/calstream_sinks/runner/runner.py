@@ -14,7 +14,9 @@ from calstream_core.kafka import AsyncProducer
 from calstream_core.metrics import SINK_PENDING
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings
+from calstream_engine.schedule import Schedule
 from calstream_schemas.codec import Poison
+from calstream_schemas.entities import kind_of_key
 from calstream_schemas.entities.avro import decode_entity
 from calstream_schemas.ledger import LedgerState, decode_ledger_entry
 from calstream_schemas.topics import ENTITIES, full_name, sink_ledger
@@ -30,7 +32,6 @@ from calstream_sinks.runner.reader import (
     Revoked,
 )
 from calstream_sinks.runner.resync import ResyncMode, ResyncProgress, Verifier
-from calstream_sinks.runner.schedule import Schedule
 from calstream_sinks.runner.view import LocalView
 
 _RETRY_SECONDS = 1
@@ -61,7 +62,7 @@ class SinkRunner:
         self._entities = full_name(ENTITIES, kafka)
         self._ledger = full_name(sink_ledger(sink_id), kafka)
         self._view = LocalView()
-        self._schedule = Schedule(sink.manifest.kinds, wiring.now)
+        self._schedule = Schedule(sink.manifest.kinds, kind_of_key, wiring.now)
         journal = Journal(sink_id, kafka, wiring.producer, wiring.keys, self._view)
         self._delivery = Delivery(
             sink_id,

@@ -1,4 +1,10 @@
-"""Which keys to work on next: each key once at a time, in batches of one kind, when it is due."""
+"""Which keys to work on next: each key once at a time, in batches of one lane, when it is due.
+
+Work that goes on outside of a batch, such as calls to a vendor, is ordered per key and bounded: as
+many workers as may run at once take from one schedule, and a key that one of them works on is not
+given out again before it is done. The due times are an index over what a table says; whoever
+restores the table adds its keys again, so they survive a restart.
+"""
 
 import asyncio
 import heapq
@@ -9,12 +15,16 @@ class Schedule:
     """A queue of keys. A key that is being worked on is not given out again until it is done.
 
     Args:
-        kinds: the kinds in order of preference: what others need comes first.
+        lanes: in order of preference: what others need comes first.
+        lane_of: the lane of a key.
         now: the clock, in microseconds.
     """
 
-    def __init__(self, kinds: Sequence[str], now: Callable[[], int]) -> None:
-        self._ready: dict[str, dict[str, None]] = {kind: {} for kind in kinds}
+    def __init__(
+        self, lanes: Sequence[str], lane_of: Callable[[str], str], now: Callable[[], int]
+    ) -> None:
+        self._lane_of = lane_of
+        self._ready: dict[str, dict[str, None]] = {lane: {} for lane in lanes}
         self._later: list[tuple[int, str]] = []
         self._due: dict[str, int] = {}
         self._working: set[str] = set()
@@ -31,7 +41,7 @@ class Schedule:
                 return
         elif not_before <= self._now():
             self._due.pop(key, None)
-            self._ready[_kind(key)][key] = None
+            self._ready[self._lane_of(key)][key] = None
             self._news.set()
             return
         self._due[key] = not_before
@@ -41,12 +51,12 @@ class Schedule:
     def discard(self, keys: set[str]) -> None:
         """Forgets keys that are no longer ours."""
         for key in keys:
-            self._ready[_kind(key)].pop(key, None)
+            self._ready[self._lane_of(key)].pop(key, None)
             self._due.pop(key, None)
             self._again.discard(key)
 
     async def take(self, most: int) -> list[str]:
-        """Waits for work; gives up to `most` keys of one kind. Each must be given back."""
+        """Waits for work; gives up to `most` keys of one lane. Each must be given back."""
         while True:
             self._promote()
             for ready in self._ready.values():
@@ -70,7 +80,7 @@ class Schedule:
             await self._returned.wait()
         self._working.update(keys)
         for key in keys:
-            self._ready[_kind(key)].pop(key, None)
+            self._ready[self._lane_of(key)].pop(key, None)
 
     def done(self, key: str) -> None:
         """Gives a key back."""
@@ -101,7 +111,3 @@ class Schedule:
         if not self._later:
             return None
         return max(0.0, (self._later[0][0] - self._now()) / 1_000_000)
-
-
-def _kind(key: str) -> str:
-    return key.split("/", 2)[1]

@@ -1,0 +1,288 @@
+"""Reading a group's partitions: claims from their assignment to their end.
+
+Assigned: the state is taken over and restored, the position found, then reading begins. Handed out:
+batches under the claim. Revoked: what has begun is finished or abandoned within one budget, the
+watermark is committed, then the partition is given up. Lost: nothing done counts any more.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any
+
+import structlog
+
+from calstream_core.errors import Code, InvariantError, UnavailableError
+from calstream_core.metrics import (
+    ENGINE_COMMITS,
+    ENGINE_EXPIRED,
+    ENGINE_LAG,
+    ENGINE_RESTORE_SECONDS,
+)
+from calstream_engine.claim import Claim
+from calstream_engine.configuration import EngineSettings
+from calstream_engine.engine import Engine
+from calstream_engine.membership import Membership
+from calstream_engine.records import Batch, Place
+from calstream_engine.watermark import Span, Watermark
+
+_RETRY_SECONDS = 1.0
+_log = structlog.get_logger()
+
+Announce = Callable[[Collection[Place]], Awaitable[None]]
+Deliver = Callable[[Claim, Batch], None]
+Crash = Callable[[Exception], None]
+
+
+class Reading:
+    """What one app reads. Fulfils the membership's `Listener`; made and used in the loop.
+
+    Args:
+        engine: the app's part of the engine.
+        announce: told of all our places whenever one comes, before its first batch.
+        deliver: takes a batch under a claim; it is `acknowledged` or `abandoned` later.
+        crash: ends the app.
+    """
+
+    def __init__(self, engine: Engine, announce: Announce, deliver: Deliver, crash: Crash) -> None:
+        self._engine = engine
+        self._announce = announce
+        self._deliver = deliver
+        self._crash = crash
+        self._settings: EngineSettings = engine.settings
+        self._membership = Membership(self._settings.group(), self)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving = False
+        self.claims: dict[Place, Claim] = {}
+        self.topics: list[str] = []
+        self.first_restore = asyncio.Event()
+
+    def start(self, topics: Sequence[str]) -> None:
+        """Joins the group; returns at once."""
+        self.topics = sorted(topics)
+        self._membership.start(self.topics)
+
+    async def leave(self) -> None:
+        """Leaves the group as at a revoke of everything. Doing it again is nothing."""
+        if not self._leaving:
+            self._leaving = True
+            await self._membership.stop()
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._engine.ownership.close()
+
+    def acknowledged(self, claim: Claim, span: Span, count: int) -> None:
+        """The effects of a span are durable."""
+        if claim.ended:
+            return
+        claim.watermark.done(span)
+        claim.moved_at = time.monotonic()
+        claim.returned(count)
+        self._membership.returned(count)
+
+    def abandoned(self, claim: Claim, count: int) -> None:
+        """Records that were handed out won't be handled under this claim."""
+        if not claim.ended:
+            claim.returned(count)
+            self._membership.returned(count)
+
+    # what the membership tells
+
+    def on_assigned(self, claims: Sequence[Claim]) -> None:
+        """See `Listener`."""
+        for claim in claims:
+            self.claims[claim.place] = claim
+        if not claims:
+            self.first_restore.set()
+        self._begin(self._take_all(claims))
+
+    async def on_revoked(self, claims: Sequence[Claim], *, lost: bool) -> dict[Place, int]:
+        """See `Listener`."""
+        for claim in claims:
+            claim.active = False
+        try:
+            async with asyncio.timeout(self._settings.release_seconds):
+                await asyncio.gather(*(self._finish(claim, lost=lost) for claim in claims))
+        except TimeoutError:
+            _log.warning("abandoned at a revoke", seconds=self._settings.release_seconds)
+        offsets = {}
+        for claim in claims:
+            claim.ended = True
+            self._membership.returned(claim.records_in_flight)
+            claim.records_in_flight = 0
+            if self.claims.get(claim.place) is claim:
+                del self.claims[claim.place]
+            if not lost and claim.restored and claim.watermark.position > claim.committed:
+                offsets[claim.place] = claim.watermark.position
+        await self._give_up({claim.place.partition for claim in claims})
+        return offsets
+
+    def on_batches(self, batches: Sequence[tuple[Claim, Batch]]) -> None:
+        """See `Listener`."""
+        for claim, batch in batches:
+            known = self.claims.get(claim.place) is claim and claim.active
+            if not known or claim.stopped or batch.next_offset <= claim.watermark.read_to:
+                self._membership.returned(len(batch))
+                continue
+            claim.records_in_flight += len(batch)
+            self._deliver(claim, batch)
+
+    def on_end(self, ends: Sequence[tuple[Claim, int]]) -> None:
+        """See `Listener`."""
+        for claim, offset in ends:
+            if self.claims.get(claim.place) is claim:
+                claim.watermark.reach(offset)
+
+    def on_failed(self, error: Exception) -> None:
+        """See `Listener`."""
+        self._crash(error)
+
+    # taking over
+
+    def _begin(self, work: Any) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                assert isinstance(error, Exception)
+                self._crash(error)
+
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(ended)
+
+    async def _take_all(self, claims: Sequence[Claim]) -> None:
+        await self._announce(self.claims.keys())
+        async with asyncio.TaskGroup() as group:
+            for claim in claims:
+                group.create_task(self._take(claim))
+        self.first_restore.set()
+
+    async def _take(self, claim: Claim) -> None:
+        started = time.monotonic()
+        while claim.active:
+            try:
+                await self._restore(claim)
+            except UnavailableError as error:
+                if error.code is Code.WORKER_FENCED or not claim.active:
+                    return  # somebody else has it already; the group will tell
+                _log.warning("waiting to restore", place=str(claim.place), error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                break
+        if not claim.active:
+            return
+        ENGINE_RESTORE_SECONDS.labels(self._settings.app).observe(time.monotonic() - started)
+        claim.moved_at = time.monotonic()
+        claim.restored = True
+        self._membership.read_from(claim, claim.watermark.position)
+
+    async def _restore(self, claim: Claim) -> None:
+        partition = claim.place.partition
+        await self._engine.ownership.take(partition)
+        claim.watermark = Watermark(await self._position(claim))
+        if claim.active:
+            stage = self._engine.stages.get(claim.place.topic)
+            if stage is not None:
+                stage.restored(claim)
+            for hook in self._engine.assigned:
+                await hook(partition)
+
+    async def _position(self, claim: Claim) -> int:
+        """Where to read on: what the state says, else what the group says, else the beginning."""
+        place = claim.place
+        low, high = (await self._membership.ends([place]))[place]
+        claim.high_watermark = high
+        committed = (await self._membership.committed([place]))[place]
+        claim.committed = committed
+        position = self._engine.ownership.position(place.partition, place.topic)
+        if position is None:
+            position = committed if committed >= 0 else low
+        if position < low:
+            ENGINE_EXPIRED.labels(self._settings.app).inc(low - position)
+            _log.error(
+                "records expired before they were read",
+                place=str(place),
+                from_offset=position,
+                to_offset=low,
+                hint="The topic's retention is shorter than the worker was away.",
+            )
+            return low
+        if position > high:
+            raise InvariantError(
+                Code.INVARIANT_BROKEN,
+                f"{place} ends at {high}, and {position} was done already.",
+                hint="Was the topic made anew, or has the broker lost records?",
+            )
+        return position
+
+    # giving up
+
+    async def _finish(self, claim: Claim, *, lost: bool) -> None:
+        stage = self._engine.stages.get(claim.place.topic)
+        if stage is not None:
+            await stage.release(claim)
+        elif not lost:
+            claim.look_whether_idle()
+            await claim.idle.wait()  # agents of Faust's manual end what they have begun
+
+    async def _give_up(self, partitions: set[int]) -> None:
+        still = {claim.place.partition for claim in self.claims.values()}
+        for partition in sorted(partitions - still):
+            for hook in self._engine.revoked:
+                await hook(partition)
+            self._engine.ownership.give_up(partition)
+
+    # going on
+
+    async def commit(self) -> None:
+        """Tells the group how far the watermarks are.
+
+        Raises:
+            UnavailableError: it did not hear; the same is told again at the next call.
+        """
+        moved = {
+            claim.place: claim
+            for claim in self.claims.values()
+            if claim.restored and claim.watermark.position > claim.committed
+        }
+        offsets = {place: claim.watermark.position for place, claim in moved.items()}
+        if offsets:
+            await self._membership.commit(offsets)
+            for place, claim in moved.items():
+                claim.committed = offsets[place]
+            ENGINE_COMMITS.labels(self._settings.app).inc()
+
+    async def measure(self) -> None:
+        """Takes note of the partitions' ends; ends the app if there is lag and no movement.
+
+        Raises:
+            UnavailableError: the worker has left its group.
+        """
+        claims = {claim.place: claim for claim in self.claims.values() if claim.restored}
+        ends = await self._membership.high_watermarks(list(claims))
+        now = time.monotonic()
+        for place, claim in claims.items():
+            claim.high_watermark = max(claim.high_watermark, ends[place])
+            if not claim.lag:
+                claim.moved_at = now
+        ENGINE_LAG.labels(self._settings.app).set(sum(claim.lag for claim in claims.values()))
+        stalled = [c for c in claims.values() if now - c.moved_at > self._settings.stall_seconds]
+        if stalled:
+            worst = max(stalled, key=lambda claim: now - claim.moved_at)
+            raise_for = worst.stopped or UnavailableError(
+                Code.WORKER_STALLED,
+                f"{worst.place} stands still at {worst.watermark.position} with {worst.lag} left.",
+                hint="The worker ends so that it is started anew.",
+            )
+            self._crash(raise_for)
+
+    def fault(self) -> str | None:
+        """What keeps the app from being ready: partitions not restored, or stopped."""
+        if not self.claims:
+            return None if self.first_restore.is_set() else "no partitions yet"
+        restoring = [str(c.place) for c in self.claims.values() if not c.restored]
+        stopped = [f"{c.place}: {c.stopped}" for c in self.claims.values() if c.stopped]
+        if stopped:
+            return f"stopped: {'; '.join(stopped)}"
+        return f"restoring {', '.join(restoring)}" if restoring else None

@@ -1,0 +1,91 @@
+"""Records as they come from the log, and batches of them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+Headers = list[tuple[str, bytes]]
+
+
+class Record(Protocol):
+    """A record of a topic: what `confluent_kafka.Message` offers, which it is."""
+
+    def topic(self) -> str | None:
+        """The topic's name."""
+
+    def partition(self) -> int | None:
+        """The partition's number."""
+
+    def offset(self) -> int | None:
+        """The place in the partition."""
+
+    def key(self) -> bytes | None:
+        """The key, if there is one."""
+
+    def value(self) -> bytes | None:
+        """The value; None is a tombstone."""
+
+    def headers(self) -> Any:
+        """The headers, a list of names and bytes in order, or None."""
+
+    def timestamp(self) -> tuple[int, int]:
+        """Which kind of timestamp, and milliseconds since 1970."""
+
+
+class Place(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]"
+
+
+class Batch:
+    """Records of one partition, in the order of the log; never empty.
+
+    Attributes:
+        place: the partition.
+        records: the records.
+        next_offset: the offset to read on from once all of them are done.
+    """
+
+    __slots__ = ("next_offset", "place", "records")
+
+    def __init__(self, place: Place, records: Sequence[Record], next_offset: int) -> None:
+        self.place = place
+        self.records = records
+        self.next_offset = next_offset
+
+    @property
+    def partition(self) -> int:
+        """The partition's number."""
+        return self.place.partition
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """The first and the second half of a batch of at least two records."""
+        middle = len(self.records) // 2
+        second = self.records[middle:]
+        first = Batch(self.place, self.records[:middle], offset_of(second[0]))
+        return first, Batch(self.place, second, self.next_offset)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Consecutive batches of one partition as one."""
+    if len(batches) == 1:
+        return batches[0]
+    records = [record for batch in batches for record in batch.records]
+    return Batch(batches[0].place, records, batches[-1].next_offset)
+
+
+def offset_of(record: Record) -> int:
+    """The offset of a record that was read from a log, where it is never missing."""
+    offset = record.offset()
+    assert offset is not None
+    return offset

@@ -1,0 +1,66 @@
+"""How records reach Faust's agents: as messages that know their claim."""
+
+from typing import Any
+
+from faust.types.tuples import TP, ConsumerMessage
+
+from calstream_engine.claim import Claim
+from calstream_engine.records import Batch, Record, offset_of
+from calstream_engine.watermark import Span
+
+_MILLISECONDS = 1000.0
+
+
+class EngineMessage(ConsumerMessage):
+    """A message under a claim: one record, or a batch of them as its value.
+
+    Attributes:
+        claim: under which it was read.
+        span: what is done once it is acknowledged.
+        count: how many records it stands for.
+    """
+
+    __slots__ = ("claim", "count", "span")
+
+    claim: Claim
+    span: Span
+    count: int
+
+
+def record_message(claim: Claim, record: Record, span: Span) -> EngineMessage:
+    """One record, as agents of Faust's manual expect it."""
+    _kind, milliseconds = record.timestamp()
+    message = _message(
+        claim, offset_of(record), record.key(), record.value(), milliseconds / _MILLISECONDS
+    )
+    message.headers = record.headers() or []
+    message.span = span
+    message.count = 1
+    return message
+
+
+def batch_message(claim: Claim, batch: Batch, span: Span) -> EngineMessage:
+    """A batch as one message."""
+    message = _message(claim, offset_of(batch.records[0]), None, batch, 0.0)
+    message.span = span
+    message.count = len(batch)
+    return message
+
+
+def _message(claim: Claim, offset: int, key: Any, value: Any, at: float) -> EngineMessage:
+    message = EngineMessage(
+        claim.place.topic,
+        claim.place.partition,
+        offset,
+        at,
+        0,
+        None,
+        key,
+        value,
+        None,
+        0,
+        0,
+        TP(claim.place.topic, claim.place.partition),
+    )
+    message.claim = claim
+    return message
