@@ -40,7 +40,7 @@ class TopicLog:
         self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
 
     def ends(self) -> dict[str, int]:
-        """How many records were ever written to each topic of the pipeline."""
+        """The ends of the pipeline's topics: offsets, transactions' markers included."""
         topics = {t.name: full_name(t, self._kafka) for t in _PIPELINE}
         asked = {
             TopicPartition(topic, partition): OffsetSpec.latest()  # type: ignore[no-untyped-call]  # it has no types
@@ -52,6 +52,10 @@ class TopicLog:
         for partition, future in self._admin.list_offsets(asked).items():
             totals[names[partition.topic]] += future.result().offset
         return totals
+
+    def observations(self) -> int:
+        """How many observations there are."""
+        return sum(1 for _ in self._read(full_name(OBSERVATIONS, self._kafka)))
 
     def counts(self) -> Counts:
         """Entities and versions so far."""

@@ -151,13 +151,14 @@ class World:
     async def _rest(self) -> dict[str, int] | None:
         """The ends of all topics if nothing is on its way between them, else None."""
         ends = await asyncio.to_thread(self.log.ends)
+        observations = await asyncio.to_thread(self.log.observations)
         handled: dict[str, float] = {}
         for (stage, _), count in (await self._stage_events()).items():
             handled[stage] = handled.get(stage, 0) + count
         sinks = await self._act("/v1/sinks", {})
         at_rest = (
             handled.get("normalise", 0) == ends["webhooks"]
-            and handled.get("resolve", 0) == ends["observations"]
+            and handled.get("resolve", 0) == observations
             and all(
                 sum(one["positions"].values()) == ends["entities"] and not _busy(one["pending"])
                 for one in sinks.values()

@@ -205,7 +205,10 @@ class Delivery:
         if ledger is not None and ledger.waiting_for == for_key:
             return
         entry = self._entry(entity, ledger, LedgerState.WAITING, waiting_for=for_key)
+        seen = needed, self._view.entity(for_key)
         await self._journal.commit(entries={entity.key: entry})
+        if (self._view.ledger(for_key), self._view.entity(for_key)) != seen:
+            self._schedule.add(entity.key)  # it moved meanwhile, when nobody was known to wait
 
     async def _deliver(self, jobs: Sequence[_Job]) -> None:
         now = self._now()
