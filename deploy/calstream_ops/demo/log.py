@@ -96,7 +96,10 @@ class TopicLog:
         open_partitions = self._kafka.partitions
         try:
             while open_partitions:
-                for message in consumer.consume(1000, 1.0):
+                first = consumer.poll(
+                    1.0
+                )  # waits for one; `consume` waits for all it was asked for
+                for message in [first, *consumer.consume(1000, 0)] if first else ():
                     error = message.error()
                     if error is None:
                         yield message
