@@ -21,6 +21,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from calstream_core.errors import Code, UnavailableError
+from calstream_core.kafka.limits import REQUEST_BYTES
 from calstream_engine.work import Outgoing, Work, position_key
 
 T = TypeVar("T")
@@ -115,6 +116,7 @@ class PartitionWriter:
                 "linger.ms": 5,
                 "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 1_000_000,
+                "message.max.bytes": REQUEST_BYTES,
                 "compression.type": "lz4",
                 "allow.auto.create.topics": False,
                 "reconnect.backoff.max.ms": 1000,
