@@ -191,9 +191,7 @@ def position_key(topic: str) -> bytes:
     return RESERVED + b"position/" + topic.encode()
 
 
-def check_size(
-    topic: str, key: bytes | None, value: bytes | None, headers: Headers | None
-) -> None:
+def check_size(topic: str, key: bytes | None, value: bytes | None, headers: Headers | None) -> None:
     """Looks whether a record can be written.
 
     Raises:

@@ -5,11 +5,12 @@ take larger records than others, and clients may write larger ones than what we 
 """
 
 MAX_RECORD_BYTES = 1_000_000
-"""The largest record that we make: key, value and headers. Kafka's default limit, less its own overhead."""
+"""The largest record that we make: key, value and headers. Kafka's default limit, less its
+overhead."""
 
 MAX_DEAD_LETTER_BYTES = 8 << 20
-"""The largest dead letter: key, value and headers. A record of Kafka's default limit is far smaller;
-one that is larger when it is unpacked is cut."""
+"""The largest dead letter: key, value and headers. A record of Kafka's default limit is far
+smaller; one that is larger when it is unpacked is cut."""
 
 _OVERHEAD_BYTES = 64 * 1024
 

@@ -23,23 +23,34 @@ class RecordingHandler:
     def __init__(self, handle: Handle) -> None:
         self.calls: list[str] = []
         self._handle = handle
+        self._news = asyncio.Event()
+
+    async def until(self, call: str) -> None:
+        """Waits until it has been asked this."""
+        while call not in self.calls:
+            self._news.clear()
+            await self._news.wait()
+
+    def _called(self, call: str) -> None:
+        self.calls.append(call)
+        self._news.set()
 
     def restored(self, partition: int, work: Work) -> None:
         assert work.partition == partition
-        self.calls.append("restored")
+        self._called("restored")
 
     def handle(self, batch: Batch, work: Work) -> None:
-        self.calls.append("handle " + ",".join((r.value() or b"").decode() for r in batch))
+        self._called("handle " + ",".join((r.value() or b"").decode() for r in batch))
         self._handle(batch, work)
 
     def committed(self, _partition: int) -> None:
-        self.calls.append("committed")
+        self._called("committed")
 
     def rolled_back(self, _partition: int) -> None:
-        self.calls.append("rolled back")
+        self._called("rolled back")
 
     def released(self, _partition: int) -> None:
-        self.calls.append("released")
+        self._called("released")
 
 
 class FakeProducer:

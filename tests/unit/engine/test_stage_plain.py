@@ -27,8 +27,7 @@ async def test_a_batch_is_done_once_everything_it_sent_is_confirmed() -> None:
     scene.producer.may_confirm.clear()
     scene.start()
     scene.put(batch_of(b"1", b"bad", b"3"))
-    while "handle 3" not in scene.handler.calls:
-        await asyncio.sleep(0)
+    await scene.handler.until("handle 3")
     assert scene.done == []
     scene.producer.may_confirm.set()
     await scene.until_done(1)
@@ -54,8 +53,7 @@ async def test_a_release_while_the_broker_is_away_gives_the_batch_up() -> None:
     scene.producer.failures = [_away()]
     scene.start()
     scene.put(batch_of(b"1"))
-    while "handle 1" not in scene.handler.calls:
-        await asyncio.sleep(0)
+    await scene.handler.until("handle 1")
     release = asyncio.create_task(scene.release())
     await asyncio.sleep(0)
     scene.producer.may_confirm.set()
@@ -91,8 +89,7 @@ async def test_a_failure_of_ours_stops_the_partition_and_what_was_sent_before_is
     scene.put(batch_of(b"1"))
     scene.put(batch_of(b"wrong", first=1))
     scene.put(batch_of(b"3", first=2))
-    while scene.handler.calls[-1] != "rolled back":
-        await asyncio.sleep(0)
+    await scene.handler.until("rolled back")
     scene.producer.may_confirm.set()
     await scene.until_ended()
     assert scene.done == [1]
