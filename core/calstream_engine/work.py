@@ -86,8 +86,8 @@ class TableWork:
             RecordError: one of the records would be too large for the broker.
         """
         listed = list(changes)
-        for key, value, _headers in listed:
-            _check_size(self._spec.topic, key, value)
+        for key, value, headers in listed:
+            check_size(self._spec.topic, key, value, headers)
         for key, value, headers in listed:
             self.put(key, value, headers)
 

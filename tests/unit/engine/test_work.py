@@ -130,6 +130,17 @@ def test_a_record_of_the_limit_can_be_written_and_one_more_byte_can_not() -> Non
     assert len(work.sent) == 1
 
 
+def test_several_keys_are_set_together_or_not_at_all() -> None:
+    work = _work()
+    work["truth"].put_all([(b"a", b"1", None), (b"b", None, [("h", b"1")])])
+    big = b"x" * MAX_RECORD_BYTES
+    with pytest.raises(RecordError):
+        work["truth"].put_all([(b"c", b"1", None), (b"d", big, None)])
+    with pytest.raises(RecordError):
+        work["truth"].put_all([(b"c", b"1", None), (b"d", big[1:], [("h", b"1")])])
+    assert [one.key for one in work["truth"].outgoing(PARTITION)] == [b"a", b"b"]
+
+
 def test_a_record_goes_to_the_batch_s_partition_unless_another_is_named() -> None:
     work = _work()
     work.send("out", b"k", b"v")
