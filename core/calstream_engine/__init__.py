@@ -14,6 +14,8 @@
 from calstream_engine.app import (
     batch_agent,
     create_app,
+    positions,
+    replay,
     state_table,
     state_writer,
     truth_table,
@@ -49,6 +51,8 @@ __all__ = [
     "Work",
     "batch_agent",
     "create_app",
+    "positions",
+    "replay",
     "state_table",
     "state_writer",
     "truth_table",

@@ -9,6 +9,7 @@ from calstream_core.errors import Code, ConfigError
 from calstream_engine.configuration import EngineSettings, Mode
 from calstream_engine.engine import BatchConsumer, Engine
 from calstream_engine.stage import Handle, Handler, Stage, StatelessHandler
+from calstream_engine.state.store import PartitionStore
 from calstream_engine.state_writer import StateWriter
 from calstream_engine.transport.schema import BatchSchema
 from calstream_engine.transport.transport import FAUST_SETTINGS, SCHEME, Transport
@@ -82,6 +83,29 @@ def view(app: faust.App, name: str, topic: str, viewer: Viewer) -> None:
 def state_writer(app: faust.App) -> StateWriter:
     """Writes the app's tables outside of batches; transactional mode only."""
     return StateWriter(_engine(app).ownership)
+
+
+async def replay(app: faust.App, name: str, partition: int) -> tuple[PartitionStore, int]:
+    """Reads a view's or table's log anew, from its beginning, into a store of its own.
+
+    Returns:
+        The store, and how many records were read.
+
+    Raises:
+        UnavailableError: the broker does not answer.
+    """
+    return await _engine(app).ownership.replay(name, partition)
+
+
+def positions(app: faust.App, topic: str) -> dict[int, int]:
+    """By partition of ours: the offset up to which everything of a topic is done."""
+    consumer: Any = app._consumer  # noqa: SLF001 - whoever asks for `app.consumer` makes one
+    claims = consumer.reading.claims if consumer is not None and consumer.is_reading else {}
+    return {
+        place.partition: claim.watermark.position
+        for place, claim in sorted(claims.items())
+        if place.topic == topic and claim.restored
+    }
 
 
 def batch_agent(

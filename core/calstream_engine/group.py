@@ -80,7 +80,7 @@ def _fault(app: faust.App) -> str | None:
     transport = app.transport
     assert isinstance(transport, Transport)
     consumer: Any = app._consumer  # noqa: SLF001 - whoever asks for `app.consumer` makes one
-    if consumer is None or consumer._reading is None:  # noqa: SLF001 - ours
+    if consumer is None or not consumer.is_reading:
         return "starting"
     fault: str | None = consumer.reading.fault()
     return fault

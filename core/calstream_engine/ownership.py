@@ -131,6 +131,24 @@ class Ownership:
         )
         await self._call(restore)
 
+    async def replay(self, table: str, partition: int) -> tuple[PartitionStore, int]:
+        """Reads a changelog anew, from its beginning to its end, into a store in memory."""
+        restore = Restore(
+            self.tables[table].topic,
+            partition,
+            MemoryStores().open(table, partition, keep_seconds=0),
+        )
+        await self._call(
+            partial(
+                run_restore,
+                self.settings.bootstrap_servers,
+                [restore],
+                lambda: False,
+                self.settings.client,
+            )
+        )
+        return restore.store, restore.records
+
     def give_up(self, partition: int) -> "asyncio.Task[None] | None":
         """Stops writing and closes the stores; what is being committed is brought to an end.
 

@@ -153,9 +153,7 @@ class Reading:
 
     async def _take_all(self, claims: Sequence[Claim]) -> None:
         await self._announce(self.claims.keys())
-        async with asyncio.TaskGroup() as group:
-            for claim in claims:
-                group.create_task(self._take(claim))
+        await asyncio.gather(*(self._take(claim) for claim in claims))
         self.first_restore.set()
 
     async def _take(self, claim: Claim) -> None:

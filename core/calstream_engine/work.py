@@ -1,6 +1,6 @@
 """A unit of work: what handling a batch changes and sends, real only once it is committed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from calstream_core.errors import CalstreamError, Code, InvariantError, RecordError
@@ -78,6 +78,18 @@ class TableWork:
         self._staged[key] = (value, headers)
         if spec.every_version:
             self._log.append((key, value, headers))
+
+    def put_all(self, changes: Iterable[tuple[bytes, bytes | None, Headers | None]]) -> None:
+        """Sets several keys, all or none.
+
+        Raises:
+            RecordError: one of the records would be too large for the broker.
+        """
+        listed = list(changes)
+        for key, value, _headers in listed:
+            _check_size(self._spec.topic, key, value)
+        for key, value, headers in listed:
+            self.put(key, value, headers)
 
     def delete(self, key: bytes) -> None:
         """Removes a key."""

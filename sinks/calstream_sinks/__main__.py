@@ -9,10 +9,11 @@ import structlog
 
 from calstream_core.errors import Code, ConfigError
 from calstream_core.health import HealthServer
-from calstream_core.kafka import AsyncProducer, verify_partitioner
+from calstream_core.kafka import verify_partitioner
 from calstream_core.process import run_process, stop_signals
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings
+from calstream_engine import AppGroup, Slot, worker_slot
 from calstream_sinks.registry import make_sink
 from calstream_sinks.runner.context import RunnerContext
 from calstream_sinks.runner.resync import ResyncMode
@@ -24,16 +25,11 @@ _log = structlog.get_logger()
 class SinksProcess:
     """The runners of a process, and what may be asked of them from outside."""
 
-    def __init__(self, settings: Settings, bootstrap_servers: str) -> None:
+    def __init__(self, settings: Settings, bootstrap_servers: str, slot: Slot) -> None:
         self._loop = asyncio.get_running_loop()
         self._contexts = {sink_id: RunnerContext(sink_id) for sink_id in settings.sinks}
-        self._producer = AsyncProducer(bootstrap_servers, "calstream-sinks", linger_milliseconds=0)
-        wiring = Wiring(
-            settings,
-            bootstrap_servers,
-            self._producer,
-            KeyStore(settings.state.directory / "keys"),
-        )
+        keys = KeyStore(settings.state.directory / "keys")
+        wiring = Wiring(settings, bootstrap_servers, slot, keys)
         self.runners = {
             sink_id: SinkRunner(
                 sink_id, make_sink(configured, sink_id, self._contexts[sink_id]), wiring
@@ -41,30 +37,30 @@ class SinksProcess:
             for sink_id, configured in settings.sinks.items()
         }
 
-    async def start(self) -> None:
-        """Starts every runner."""
-        for runner in self.runners.values():
-            await runner.start()
+        self._apps = AppGroup([runner.app for runner in self.runners.values()])
 
-    async def stop(self) -> None:
-        """Stops every runner, then what they share."""
-        for runner in self.runners.values():
-            await runner.stop()
-        for context in self._contexts.values():
-            await context.close()
-        await self._producer.close()
-
-    async def until(self, stop: asyncio.Event) -> None:
-        """Waits until `stop` is set or a runner fails.
+    async def run(self, stop: asyncio.Event) -> None:
+        """Runs every sink until `stop` is set or one of them can't go on; then stops them.
 
         Raises:
-            BaseException: why the runner failed.
+            BaseException: why a sink can't go on.
         """
+        ending = asyncio.Event()
         stopping = asyncio.create_task(stop.wait())
         failures = [runner.failed for runner in self.runners.values()]
         either: list[asyncio.Future[Any]] = [stopping, *failures]
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        for each in either:
+            each.add_done_callback(lambda _: ending.set())
+        try:
+            for runner in self.runners.values():
+                await runner.start()
+            await self._apps.run(ending)
+        finally:
+            stopping.cancel()
+            for runner in self.runners.values():
+                await runner.stop()
+            for context in self._contexts.values():
+                await context.close()
         for failure in failures:
             if failure.done():
                 failure.result()
@@ -72,9 +68,8 @@ class SinksProcess:
     def fault(self) -> str | None:
         """What keeps any sink from working."""
         faults = {sink_id: runner.fault() for sink_id, runner in self.runners.items()}
-        return (
-            "; ".join(f"{sink_id}: {fault}" for sink_id, fault in faults.items() if fault) or None
-        )
+        failed = [f"{sink_id}: {fault}" for sink_id, fault in faults.items() if fault]
+        return "; ".join(failed) or self._apps.fault()
 
     def show(self, _request: dict[str, Any]) -> dict[str, Any]:
         """What every sink still has to do. Called from the server's threads."""
@@ -118,20 +113,19 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
         CalstreamError: the settings or the broker are not usable.
     """
     verify_partitioner()
-    process = SinksProcess(settings, bootstrap_servers)
-    health = HealthServer(
-        health_listen,
-        {"sinks": process.fault},
-        {"/v1/sinks": process.show, "/v1/sinks/resync": process.resync},
-    )
-    try:
-        await process.start()
+    with worker_slot(settings.state.directory / "sinks") as slot:
+        process = SinksProcess(settings, bootstrap_servers, slot)
+        health = HealthServer(
+            health_listen,
+            {"sinks": process.fault},
+            {"/v1/sinks": process.show, "/v1/sinks/resync": process.resync},
+        )
         _log.info("sinks started", health_port=health.port, sinks=",".join(process.runners))
-        with stop_signals() as stop:
-            await process.until(stop)
-    finally:
-        await process.stop()
-        health.close()
+        try:
+            with stop_signals() as stop:
+                await process.run(stop)
+        finally:
+            health.close()
     _log.info("sinks stopped")
 
 

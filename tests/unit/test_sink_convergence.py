@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from calstream_core.errors import Code
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import KafkaSettings
-from calstream_engine.schedule import Schedule
+from calstream_engine import Schedule, Work
+from calstream_engine.state.memory import MemoryStore
+from calstream_engine.work import TableSpec
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import Workspace
 from calstream_schemas.codec import Poison
-from calstream_schemas.entities import Copy, Entity, NaturalId, Stamp, Values
-from calstream_schemas.entities import kind_of_key as kind_of
+from calstream_schemas.entities import Copy, Entity, NaturalId, Stamp, Values, kind_of_key
 from calstream_schemas.ledger import LedgerEntry, LedgerState, decode_ledger_entry
 from calstream_schemas.observations import Fact, Observation, Statement, decode_observation
 from calstream_sinks.api import (
@@ -44,7 +45,7 @@ from calstream_sinks.api import (
     Waiting,
 )
 from calstream_sinks.runner.delivery import Delivery
-from calstream_sinks.runner.journal import Journal
+from calstream_sinks.runner.journal import LEDGER, Journal
 from calstream_sinks.runner.resync import ResyncMode, ResyncProgress, Verifier
 from calstream_sinks.runner.view import LocalView
 
@@ -167,7 +168,7 @@ class _World:
 
     def start(self) -> None:
         self.view = LocalView()
-        self.schedule = Schedule(("contact",), kind_of, lambda: self.now)
+        self.schedule = Schedule(("contact",), kind_of_key, lambda: self.now)
         sink = _Sink(SinkConfig(), None)  # type: ignore[arg-type]  # this sink asks nothing of it
         sink.vendor, sink.faults = self.vendor, self.faults
         kafka = KafkaSettings(partitions=1)
@@ -188,25 +189,25 @@ class _World:
         for entity in self.truth.entities.values():
             self._arrive(entity)
 
-    # the producer: what is sent is durable when it returns
-    def send(self, topic: str, key: str, value: bytes, **_rest: object) -> asyncio.Future[None]:
-        if self.sends == self.die_at_send:
-            self.sends += 1
-            raise _Died
+    # the writer: all of a work is durable when it returns, or nothing is
+    def work(self, partition: int) -> Work:
+        return Work(partition, {LEDGER: (TableSpec(LEDGER, "sink.played.ledger"), MemoryStore())})
+
+    async def write(self, work: Work) -> None:
         self.sends += 1
-        if topic == "observations":
-            observation = decode_observation(value, self.keys.sealer)
-            assert not isinstance(observation, Poison)
-            self.observe(observation)
-        elif topic.endswith(".ledger"):
-            entry = decode_ledger_entry(value)
+        if self.sends - 1 == self.die_at_send:
+            raise _Died
+        for record in work.sent:
+            if record.topic == "observations":
+                observation = decode_observation(record.value or b"", self.keys.sealer)
+                assert not isinstance(observation, Poison)
+                self.observe(observation)
+            else:
+                self.dead.append((record.key or b"").decode())
+        for key, value in work[LEDGER].changes():
+            entry = decode_ledger_entry(value or b"")
             assert not isinstance(entry, Poison)
-            self.ledger[key] = entry
-        else:
-            self.dead.append(key)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        return done
+            self.ledger[key.decode()] = entry
 
     def observe(self, observation: Observation) -> None:
         for entity in resolve(self.truth, observation, CALENDAR_TO_CRM):

@@ -70,6 +70,11 @@ class Consumer(Service, ConsumerT):
         assert self._reading is not None
         return self._reading
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether it has been started."""
+        return self._reading is not None
+
     async def on_start(self) -> None:
         """Makes the engine's part, in the loop that will use it."""
         self._reading = Reading(self._engine, self._announce, self._deliver, self.crash_app)

@@ -85,6 +85,7 @@ class TopicLog:
                 "log_level": 0,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                "isolation.level": "read_committed",
             }
         )
         consumer.assign([TopicPartition(topic, p, 0) for p in range(self._kafka.partitions)])

@@ -1,14 +1,27 @@
-"""The stage that turns webhooks into observations."""
+"""The stage that turns webhooks into observations: no state, so plain mode.
+
+After a crash the last webhooks are normalised again. That gives the same observations with the same
+ids, which the resolver knows as repeats.
+"""
 
 from collections.abc import Mapping
 
 import faust
 
-from calstream_core.errors import Code, RecordError
-from calstream_core.kafka import AsyncProducer, partition_of
+from calstream_core.errors import CalstreamError, Code, RecordError
+from calstream_core.kafka import partition_of
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings, WorkspaceSettings
-from calstream_processors.host.stage import Record, Stage
+from calstream_engine import (
+    Batch,
+    EngineSettings,
+    Mode,
+    Record,
+    Slot,
+    Work,
+    batch_agent,
+    create_app,
+)
 from calstream_processors.normalise.normaliser import normalise
 from calstream_schemas.codec import Poison
 from calstream_schemas.observations import encode_observation
@@ -18,31 +31,44 @@ from calstream_schemas.webhooks import decode_received
 STAGE = "normalise"
 
 
-class NormaliseStage:
-    """Reads `webhooks`, writes `observations`."""
+def normalise_app(
+    settings: Settings, bootstrap_servers: str, keys: KeyStore, slot: Slot
+) -> faust.App:
+    """The app that reads `webhooks` and writes `observations`."""
+    app = create_app(
+        EngineSettings(
+            # consumer groups are named as topics are, so that installations can share a broker
+            app=f"{settings.kafka.topic_prefix}calstream-normalise",
+            bootstrap_servers=bootstrap_servers,
+            mode=Mode.PLAIN,
+            dead_topic=full_name(PROCESSORS_DEAD, settings.kafka),
+            instance_id=slot.instance_id,
+        )
+    )
+    stage = NormaliseStage(settings, keys)
+    batch_agent(app, full_name(WEBHOOKS, settings.kafka), name=STAGE)(stage.handle)
+    return app
 
-    def __init__(
-        self, app: faust.App, settings: Settings, producer: AsyncProducer, keys: KeyStore
-    ) -> None:
+
+class NormaliseStage:
+    """Normalises batches of webhooks."""
+
+    def __init__(self, settings: Settings, keys: KeyStore) -> None:
         self._workspaces: Mapping[str, WorkspaceSettings] = settings.workspaces
         self._partitions = settings.kafka.partitions
         self._topic = full_name(OBSERVATIONS, settings.kafka)
-        self._producer = producer
         self._keys = keys
-        self._stage = Stage(
-            STAGE, self._handle, producer, full_name(PROCESSORS_DEAD, settings.kafka)
-        )
-        source = app.topic(
-            full_name(WEBHOOKS, settings.kafka), key_type=bytes, value_type=bytes, internal=False
-        )
 
-        async def agent(stream: faust.StreamT[bytes]) -> None:
-            await self._stage.consume(app, stream)
+    def handle(self, batch: Batch, work: Work) -> None:
+        """See `calstream_engine.stage.Handle`."""
+        for record in batch:
+            try:
+                self._normalise(record, work)
+            except CalstreamError as error:
+                work.reject(record, error)
 
-        app.agent(source, name=STAGE)(agent)
-
-    async def _handle(self, record: Record) -> str:
-        webhook = decode_received(record.value or b"", self._keys.sealer)
+    def _normalise(self, record: Record, work: Work) -> None:
+        webhook = decode_received(record.value() or b"", self._keys.sealer)
         if isinstance(webhook, Poison):
             raise RecordError(webhook.code, webhook.reason)
         workspace = self._workspaces.get(webhook.workspace)
@@ -51,10 +77,10 @@ class NormaliseStage:
         result = normalise(webhook, workspace.default_country)
         sealer = self._keys.sealer(webhook.workspace)
         partition = partition_of(webhook.workspace, self._partitions)
-        sent = [
-            self._producer.send(
+        for observation in result.observations:
+            work.send(
                 self._topic,
-                webhook.workspace,
+                webhook.workspace.encode(),
                 encode_observation(observation, sealer),
                 partition=partition,
                 headers=[
@@ -63,14 +89,11 @@ class NormaliseStage:
                     ("ce_time", str(observation.received_at).encode()),
                 ],
             )
-            for observation in result.observations
-        ]
-        for future in sent:
-            await future
         if result.problems:
             # what could be used is on its way; the webhook itself is kept for the rest
             first = result.problems[0]
             fields = ", ".join(problem.field for problem in result.problems)
-            await self._stage.bury(record, RecordError(first.code, first.message), fields)
-            return "partly"
-        return result.outcome
+            error = RecordError(first.code, first.message, field=fields)
+            work.reject(record, error, outcome="partly")
+        else:
+            work.count(result.outcome)

@@ -1,17 +1,31 @@
-"""The stage that turns observations into entities: the only writer of the truth."""
+"""The stage that turns observations into entities: the only writer of the truth.
+
+Transactional: new versions, the observations that count as seen, dead letters and the position in
+`observations` are one transaction, so a crash leaves all of a batch or nothing.
+"""
 
 from collections import defaultdict
-from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import faust
 import structlog
 
-from calstream_core.errors import Code, InvariantError, RecordError
-from calstream_core.kafka import AsyncProducer, partition_of
+from calstream_core.errors import CalstreamError, Code, ConfigError, InvariantError, RecordError
+from calstream_core.kafka import partition_of
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings
-from calstream_processors.host.stage import Record, Stage
-from calstream_processors.host.table import ConfirmedTable, Write
+from calstream_engine import (
+    Batch,
+    EngineSettings,
+    Mode,
+    Record,
+    Slot,
+    Work,
+    batch_agent,
+    create_app,
+    state_table,
+    truth_table,
+)
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import SeenObservations, Workspace
@@ -23,7 +37,6 @@ from calstream_schemas.topics import (
     OBSERVATIONS,
     PROCESSORS_DEAD,
     RESOLVER_STATE,
-    Topic,
     full_name,
 )
 
@@ -31,62 +44,54 @@ STAGE = "resolve"
 _log = structlog.get_logger()
 
 
+def resolve_app(
+    settings: Settings, bootstrap_servers: str, keys: KeyStore, slot: Slot
+) -> faust.App:
+    """The app that reads `observations`; `entities` and `resolver.state` are its tables' logs."""
+    app = create_app(
+        EngineSettings(
+            app=f"{settings.kafka.topic_prefix}calstream-resolve",
+            bootstrap_servers=bootstrap_servers,
+            mode=Mode.TRANSACTIONAL,
+            dead_topic=full_name(PROCESSORS_DEAD, settings.kafka),
+            state_directory=slot.directory / STAGE,
+            position_table=RESOLVER_STATE.name,
+            instance_id=slot.instance_id,
+        )
+    )
+    truth_table(app, ENTITIES.name, full_name(ENTITIES, settings.kafka))
+    state_table(app, RESOLVER_STATE.name, full_name(RESOLVER_STATE, settings.kafka))
+    source = full_name(OBSERVATIONS, settings.kafka)
+    batch_agent(app, source, name=STAGE)(ResolveStage(settings, keys))
+    return app
+
+
+@dataclass
+class _Partition:
+    """What is derived from the tables of one partition."""
+
+    workspaces: defaultdict[str, Workspace] = field(default_factory=lambda: defaultdict(Workspace))
+    seen: SeenObservations = field(default_factory=SeenObservations)
+
+
 class ResolveStage:
-    """Reads `observations`, keeps `entities` and `resolver.state` as its tables' changelogs."""
+    """Resolves batches of observations. Fulfils the engine's `Handler`."""
 
-    def __init__(
-        self, app: faust.App, settings: Settings, producer: AsyncProducer, keys: KeyStore
-    ) -> None:
-        self._app = app
-        self._settings = settings
+    def __init__(self, settings: Settings, keys: KeyStore) -> None:
+        self._partition_count = settings.kafka.partitions
         self._keys = keys
-        self._workspaces: defaultdict[str, Workspace] = defaultdict(Workspace)
-        self._seen = SeenObservations()
-        self._stage = Stage(
-            STAGE, self._handle, producer, full_name(PROCESSORS_DEAD, settings.kafka)
-        )
-        self._entities = self._table(app, ENTITIES, producer)
-        self._state = self._table(app, RESOLVER_STATE, producer)
-        self._entities.on_recover(self._restore_entities)
-        self._state.on_recover(self._restore_seen)
-        source = app.topic(
-            full_name(OBSERVATIONS, settings.kafka), key_type=bytes, value_type=bytes
-        )
+        self._partitions: dict[int, _Partition] = {}
 
-        async def agent(stream: faust.StreamT[bytes]) -> None:
-            await self._stage.consume(app, stream)
+    def restored(self, partition: int, work: Work) -> None:
+        """Reads the entities of a partition, and what was seen lately.
 
-        app.agent(source, name=STAGE)(agent)
-
-    def _table(self, app: faust.App, topic: Topic, producer: AsyncProducer) -> ConfirmedTable:
-        name = full_name(topic, self._settings.kafka)
-        table = app.Table(
-            topic.name,
-            key_type=bytes,
-            value_type=bytes,
-            partitions=self._settings.kafka.partitions,
-            changelog_topic=app.topic(name, key_type=bytes, value_type=bytes),
-        )
-        assert isinstance(table, ConfirmedTable)
-        table.attach(producer, name)
-        return table
-
-    async def _restore_entities(self) -> None:
-        await self._restore(self._read_entities)
-
-    async def _restore_seen(self) -> None:
-        await self._restore(self._read_seen)
-
-    async def _restore(self, read: Callable[[], None]) -> None:
-        try:
-            read()
-        except Exception as error:  # noqa: BLE001 - Faust would go on, with a part of the truth
-            await self._app.crash(error)
-
-    def _read_entities(self) -> None:
-        self._workspaces.clear()
+        Raises:
+            InvariantError: an entity can't be read; to go on with a part of the truth would write
+                the rest anew.
+        """
+        restored = _Partition()
         count = 0
-        for key, value in self._entities.items():
+        for key, value in work[ENTITIES.name].store.items():
             entity = decode_entity(value, self._keys.sealer)
             if isinstance(entity, Poison):
                 raise InvariantError(
@@ -94,51 +99,70 @@ class ResolveStage:
                     f"The entity {key.decode(errors='replace')} can't be read: {entity.reason}.",
                     hint="Are these the keys with which the workspace was written?",
                 )
-            self._workspaces[entity.workspace].put(entity)
+            restored.workspaces[entity.workspace].put(entity)
             count += 1
-        _log.info("entities restored", entities=count)
-
-    def _read_seen(self) -> None:
-        self._seen = SeenObservations(
-            (key.decode(), int(value)) for key, value in self._state.items()
+        restored.seen = SeenObservations(
+            (key.decode(), int(value)) for key, value in work[RESOLVER_STATE.name].store.items()
         )
+        self._partitions[partition] = restored
+        _log.info("entities restored", partition=partition, entities=count)
 
-    async def _handle(self, record: Record) -> str:
-        observation = decode_observation(record.value or b"", self._keys.sealer)
+    def handle(self, batch: Batch, work: Work) -> None:
+        """Resolves observations in the order of the log."""
+        if batch.partition not in self._partitions:
+            self.restored(batch.partition, work)
+        partition = self._partitions[batch.partition]
+        for record in batch:
+            try:
+                work.count(self._resolve(record, partition, work))
+            except (InvariantError, ConfigError):
+                raise
+            except CalstreamError as error:
+                work.reject(record, error)
+            except Exception as error:  # noqa: BLE001 - a bug of ours, but this record's alone:
+                # nothing was changed yet, it is kept with its bytes, and the others go on
+                _log.exception("record failed", stage=STAGE, offset=record.offset())
+                work.reject(record, RecordError(Code.RECORD_FAILED, type(error).__name__))
+
+    def _resolve(self, record: Record, partition: _Partition, work: Work) -> str:
+        observation = decode_observation(record.value() or b"", self._keys.sealer)
         if isinstance(observation, Poison):
             raise RecordError(observation.code, observation.reason)
-        expected = partition_of(observation.workspace, self._settings.kafka.partitions)
-        if record.partition != expected:
+        if work.partition != partition_of(observation.workspace, self._partition_count):
             raise RecordError(
                 Code.WORKSPACE_MISMATCH,
                 f"Workspace {observation.workspace} does not belong to this partition.",
             )
         seen_key = f"{observation.workspace}/{observation.id}"
-        if seen_key in self._seen:
+        if seen_key in partition.seen:
             return "duplicate"
-        workspace = self._workspaces[observation.workspace]
+        workspace = partition.workspaces[observation.workspace]
         sealer = self._keys.sealer(observation.workspace)
         made = resolve(workspace, observation, CALENDAR_TO_CRM)
-        await self._entities.write(
-            [
-                Write(entity.key, encode_entity(entity, sealer), entity_headers(entity, sealer))
-                for entity in made
-            ],
-            record.partition,
+        # all or none: what is too large refuses the observation before anything is changed
+        work[ENTITIES.name].put_all(
+            (entity.key.encode(), encode_entity(entity, sealer), entity_headers(entity, sealer))
+            for entity in made
         )
         for entity in made:
             workspace.put(entity)
-        # last: an observation that counts as seen has had its effect
-        await self._mark_seen(seen_key, observation.received_at, record.partition)
+        self._mark_seen(seen_key, observation.received_at, partition, work)
         return "versions" if made else "unchanged"
 
-    async def _mark_seen(self, key: str, received_at: int, partition: int) -> None:
-        forgotten = self._seen.expired(received_at)
-        await self._state.write(
-            [
-                Write(key, str(received_at).encode(), []),
-                *(Write(old, None, []) for old in forgotten),
-            ],
-            partition,
-        )
-        self._seen.add(key, received_at)
+    def _mark_seen(self, key: str, received_at: int, partition: _Partition, work: Work) -> None:
+        state = work[RESOLVER_STATE.name]
+        for old in partition.seen.expired(received_at):
+            state.delete(old.encode())
+        state.put(key.encode(), str(received_at).encode())
+        partition.seen.add(key, received_at)
+
+    def committed(self, partition: int) -> None:
+        """Nothing to do: `handle` has changed what is derived."""
+
+    def rolled_back(self, partition: int) -> None:
+        """Drops what is derived; it is read again from the tables if the partition goes on."""
+        self._partitions.pop(partition, None)
+
+    def released(self, partition: int) -> None:
+        """Drops what is derived."""
+        self._partitions.pop(partition, None)

@@ -14,6 +14,7 @@ from calstream_core.sealing import KeyStore
 from calstream_engine.schedule import Schedule
 from calstream_schemas.entities import Cause, Entity
 from calstream_schemas.ledger import LedgerEntry, LedgerState
+from calstream_schemas.observations import Observation
 from calstream_sinks.api import (
     Applied,
     Change,
@@ -28,7 +29,7 @@ from calstream_sinks.api import (
     Waiting,
 )
 from calstream_sinks.runner.decision import Nothing, decide, operation_id, projection_hash
-from calstream_sinks.runner.journal import Journal
+from calstream_sinks.runner.journal import Burial, Journal
 from calstream_sinks.runner.learned import AnySink, Learned, copy_at
 from calstream_sinks.runner.retry import HORIZON_SECONDS, backoff_seconds
 from calstream_sinks.runner.view import AskedView, LocalView
@@ -204,17 +205,17 @@ class Delivery:
         if ledger is not None and ledger.waiting_for == for_key:
             return
         entry = self._entry(entity, ledger, LedgerState.WAITING, waiting_for=for_key)
-        await self._journal.record({entity.key: entry})
+        await self._journal.commit(entries={entity.key: entry})
 
     async def _deliver(self, jobs: Sequence[_Job]) -> None:
         now = self._now()
-        # once for all attempts: an announcement is a version of the entity
-        await self._journal.observe(
-            [self._learned.announced(job.change, now) for job in jobs if not _attempts(job)]
-        )
         due_at = now + int(self._sink.settle_seconds * MICROSECONDS_PER_SECOND)
-        await self._journal.record(
-            {
+        await self._journal.commit(
+            # once for all attempts: an announcement is a version of the entity
+            observations=[
+                self._learned.announced(job.change, now) for job in jobs if not _attempts(job)
+            ],
+            entries={
                 job.change.entity.key: self._entry(
                     job.change.entity,
                     job.before,
@@ -225,7 +226,7 @@ class Delivery:
                     due_at=due_at,
                 )
                 for job in jobs
-            }
+            },
         )
         outcomes = await self._call([job.change for job in jobs])
         applied = [
@@ -234,15 +235,17 @@ class Delivery:
             if isinstance(outcome, Applied)
         ]
         after = self._now()
-        await self._journal.observe(
-            [self._learned.applied(job.change, snapshot, after) for job, snapshot in applied]
-        )
         entries = {}
         for job, snapshot in applied:
             key = job.change.entity.key
             self._written[key] = snapshot.fields
             entries[key] = self._done(job, snapshot.external_id, after)
-        await self._journal.record(entries)
+        await self._journal.commit(
+            observations=[
+                self._learned.applied(job.change, snapshot, after) for job, snapshot in applied
+            ],
+            entries=entries,
+        )
         for key in entries:
             self._wake(key)
         for job, outcome in zip(jobs, outcomes, strict=True):
@@ -305,18 +308,14 @@ class Delivery:
         key = entity.key
         if isinstance(outcome, Found):
             SINK_DELIVERIES.labels(self._sink_id, "found").inc()
-            await self._journal.observe(
-                [self._learned.found(entity, outcome.snapshot, self._now())]
-            )
-            await self._hold(job, external_id=outcome.snapshot.external_id)
+            found = self._learned.found(entity, outcome.snapshot, self._now())
+            await self._hold(job, found, external_id=outcome.snapshot.external_id)
         elif isinstance(outcome, Missing):
             SINK_DELIVERIES.labels(self._sink_id, "missing").inc()
             assert job.change.external_id is not None
             self.forget(key)
-            await self._journal.observe(
-                [self._learned.gone(entity, job.change.external_id, self._now())]
-            )
-            await self._hold(job, external_id=None)
+            gone = self._learned.gone(entity, job.change.external_id, self._now())
+            await self._hold(job, gone, external_id=None)
         elif isinstance(outcome, Refused):
             await self._die(
                 entity,
@@ -329,12 +328,12 @@ class Delivery:
         elif isinstance(outcome, Deferred):
             await self._defer(job, outcome)
 
-    async def _hold(self, job: _Job, *, external_id: str | None) -> None:
+    async def _hold(self, job: _Job, learned: Observation, *, external_id: str | None) -> None:
         """Waits for the entity's own next version, in which what was learned is folded."""
         entity = job.change.entity
         entry = self._entry(entity, job.before, LedgerState.WAITING, waiting_for=entity.key)
         entry = replace(entry, external_id=external_id, projection_hash=None)
-        await self._journal.record({entity.key: entry})
+        await self._journal.commit(observations=[learned], entries={entity.key: entry})
         newest = self._view.entity(entity.key)
         if newest is not None and newest.version > entity.version:
             self._schedule.add(entity.key)
@@ -368,7 +367,7 @@ class Delivery:
             error_code=outcome.code,
             error_message=outcome.message,
         )
-        await self._journal.record({entity.key: entry})
+        await self._journal.commit(entries={entity.key: entry})
         self._schedule.add(entity.key, due_at)
         if outcome.code is Code.ENTITY_NOT_FOUND:
             self._suspect(job.needs)
@@ -386,7 +385,6 @@ class Delivery:
     ) -> None:
         SINK_DELIVERIES.labels(self._sink_id, "dead").inc()
         _log.warning("dead letter", sink=self._sink_id, key=entity.key, code=code, field=field)
-        await self._journal.bury(entity, code, message, field)
         entry = self._entry(
             entity,
             before,
@@ -397,7 +395,9 @@ class Delivery:
             error_field=field,
             waiting_for=waiting_for,
         )
-        await self._journal.record({entity.key: entry})
+        await self._journal.commit(
+            entries={entity.key: entry}, buried=[Burial(entity, code, message, field)]
+        )
         self._unsettled.pop(entity.key, None)
         self._wake(entity.key)
 

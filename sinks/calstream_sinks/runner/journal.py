@@ -1,21 +1,38 @@
 """Everything a sink writes to Kafka: its ledger, what it learned, and its dead letters.
 
-Each method returns when the broker has what it wrote, and the local view with it.
+What belongs together is one transaction, fenced by the partition: an announcement is there with the
+intent, a result with the success. It is durable, and in the local view, when `commit` returns.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from calstream_core.errors import Code
-from calstream_core.kafka import AsyncProducer, partition_of
+from calstream_core.kafka import partition_of
 from calstream_core.metrics import DEAD_LETTERS
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import KafkaSettings
+from calstream_engine import StateWriter, Work
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import encode_entity, entity_headers
 from calstream_schemas.ledger import LedgerEntry, encode_ledger_entry
 from calstream_schemas.observations import Observation, encode_observation
-from calstream_schemas.topics import OBSERVATIONS, full_name, sink_dead, sink_ledger
+from calstream_schemas.topics import OBSERVATIONS, full_name, sink_dead
 from calstream_sinks.runner.view import LocalView
+
+LEDGER = "ledger"
+"""The name of a sink's table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Burial:
+    """An entity that the vendor will not take, for the dead letters."""
+
+    entity: Entity
+    code: Code
+    message: str
+    field: str
 
 
 class Journal:
@@ -25,16 +42,15 @@ class Journal:
         self,
         sink_id: str,
         kafka: KafkaSettings,
-        producer: AsyncProducer,
+        writer: StateWriter,
         keys: KeyStore,
         view: LocalView,
     ) -> None:
         self._sink_id = sink_id
         self._partitions = kafka.partitions
         self._observations = full_name(OBSERVATIONS, kafka)
-        self._ledger = full_name(sink_ledger(sink_id), kafka)
         self._dead = full_name(sink_dead(sink_id), kafka)
-        self._producer = producer
+        self._writer = writer
         self._keys = keys
         self._view = view
 
@@ -42,52 +58,66 @@ class Journal:
         """The partition of an entity's key."""
         return partition_of(key.split("/", 1)[0], self._partitions)
 
-    async def record(self, entries: Mapping[str, LedgerEntry]) -> None:
-        """Writes ledger entries."""
-        sent = [
-            self._producer.send(
-                self._ledger, key, encode_ledger_entry(entry), partition=self.partition(key)
-            )
-            for key, entry in entries.items()
-        ]
-        for future in sent:
-            await future
-        for key, entry in entries.items():
+    async def commit(
+        self,
+        *,
+        observations: Iterable[Observation] = (),
+        entries: Mapping[str, LedgerEntry] | None = None,
+        buried: Iterable[Burial] = (),
+    ) -> None:
+        """Writes what a step brings: one transaction for each partition that it touches.
+
+        Raises:
+            FencedError: a partition is another worker's now; nothing of it counts.
+            UnavailableError: the broker does not confirm.
+        """
+        works: dict[int, Work] = {}
+        for observation in observations:
+            self._observe(self._work(works, observation.workspace), observation)
+        for key, entry in (entries or {}).items():
+            work = self._work(works, key.split("/", 1)[0])
+            work[LEDGER].put(key.encode(), encode_ledger_entry(entry))
+        burials = list(buried)
+        for burial in burials:
+            self._bury(self._work(works, burial.entity.workspace), burial)
+        await asyncio.gather(*(self._writer.write(work) for work in works.values()))
+        for key, entry in (entries or {}).items():
             self._view.put_ledger(self.partition(key), key, entry)
+        for burial in burials:
+            DEAD_LETTERS.labels(f"sink.{self._sink_id}", burial.code).inc()
 
-    async def observe(self, observations: Sequence[Observation]) -> None:
-        """Tells the resolver what this sink is about to do, did, or found."""
-        sent = [
-            self._producer.send(
-                self._observations,
-                observation.workspace,
-                encode_observation(observation, self._keys.sealer(observation.workspace)),
-                partition=partition_of(observation.workspace, self._partitions),
-                headers=[
-                    ("ce_id", observation.id.encode()),
-                    ("ce_type", f"{self._sink_id}.{observation.fact}".encode()),
-                    ("ce_time", str(observation.received_at).encode()),
-                ],
-            )
-            for observation in observations
-        ]
-        for future in sent:
-            await future
+    def _work(self, works: dict[int, Work], workspace: str) -> Work:
+        partition = partition_of(workspace, self._partitions)
+        known = works.get(partition)
+        if known is None:
+            known = works[partition] = self._writer.work(partition)
+        return known
 
-    async def bury(self, entity: Entity, code: Code, message: str, field: str) -> None:
-        """Writes an entity that the vendor will not take to the sink's dead letters."""
+    def _observe(self, work: Work, observation: Observation) -> None:
+        sealer = self._keys.sealer(observation.workspace)
+        work.send(
+            self._observations,
+            observation.workspace.encode(),
+            encode_observation(observation, sealer),
+            headers=[
+                ("ce_id", observation.id.encode()),
+                ("ce_type", f"{self._sink_id}.{observation.fact}".encode()),
+                ("ce_time", str(observation.received_at).encode()),
+            ],
+        )
+
+    def _bury(self, work: Work, burial: Burial) -> None:
+        entity = burial.entity
         sealer = self._keys.sealer(entity.workspace)
-        await self._producer.send(
+        work.send(
             self._dead,
-            entity.key,
+            entity.key.encode(),
             encode_entity(entity, sealer),
-            partition=self.partition(entity.key),
             headers=[
                 *entity_headers(entity, sealer),
-                ("error_code", code.encode()),
-                ("error_message", message.encode()),
-                ("error_field", field.encode()),
+                ("error_code", burial.code.encode()),
+                ("error_message", burial.message.encode()),
+                ("error_field", burial.field.encode()),
                 ("error_stage", f"sink.{self._sink_id}".encode()),
             ],
         )
-        DEAD_LETTERS.labels(f"sink.{self._sink_id}", code).inc()

@@ -96,8 +96,10 @@ class Verifier:
             progress.missing += 1
             _log.info("missing at the vendor", key=key)
             self._forget(key)
-            await self._journal.observe([self._learned.gone(entity, entry.external_id, now)])
-            await self._journal.record({key: _until_folded(entity, entry, now, None)})
+            await self._journal.commit(
+                observations=[self._learned.gone(entity, entry.external_id, now)],
+                entries={key: _until_folded(entity, entry, now, None)},
+            )
             return
         wanted = self._sink.project(entity, self._view)
         if not isinstance(wanted, Projection):
@@ -108,11 +110,10 @@ class Verifier:
         progress.different += 1
         _log.info("different at the vendor", key=key)
         told = self._learned.found(entity, snapshot, now)
-        await self._journal.observe([told])
         if told.statements:  # first the resolver says whose word counts
             self._forget(key)
             entry = _until_folded(entity, entry, now, entry.external_id)
-            await self._journal.record({key: entry})
+            await self._journal.commit(observations=[told], entries={key: entry})
         else:
             await self._distrust(key, entry, now)
 
@@ -126,7 +127,7 @@ class Verifier:
         again = replace(
             entry, state=LedgerState.RETRY, updated_at=now, due_at=now, projection_hash=None
         )
-        await self._journal.record({key: again})
+        await self._journal.commit(entries={key: again})
 
 
 def _differs(wanted: Projection, snapshot: Snapshot) -> bool:

@@ -1,36 +1,40 @@
-"""The runner of one sink: reads the truth, keeps the view, and has workers settle what is due."""
+"""The runner of one sink: keeps the view of the truth, and has workers settle what is due."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+import faust
 import structlog
-from confluent_kafka import Message
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND, now_microseconds
 from calstream_core.errors import UnavailableError
-from calstream_core.kafka import AsyncProducer
 from calstream_core.metrics import SINK_PENDING
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings
-from calstream_engine.schedule import Schedule
+from calstream_engine import (
+    Batch,
+    EngineSettings,
+    Mode,
+    Schedule,
+    Slot,
+    create_app,
+    positions,
+    replay,
+    state_table,
+    state_writer,
+    view,
+)
+from calstream_engine.state.store import PartitionStore
 from calstream_schemas.codec import Poison
 from calstream_schemas.entities import kind_of_key
 from calstream_schemas.entities.avro import decode_entity
 from calstream_schemas.ledger import LedgerState, decode_ledger_entry
 from calstream_schemas.topics import ENTITIES, full_name, sink_ledger
 from calstream_sinks.runner.delivery import Delivery
-from calstream_sinks.runner.journal import Journal
+from calstream_sinks.runner.journal import LEDGER, Journal
 from calstream_sinks.runner.learned import AnySink
-from calstream_sinks.runner.reader import (
-    Assigned,
-    CaughtUp,
-    Event,
-    Reader,
-    Records,
-    Revoked,
-)
 from calstream_sinks.runner.resync import ResyncMode, ResyncProgress, Verifier
 from calstream_sinks.runner.view import LocalView
 
@@ -44,13 +48,17 @@ class Wiring:
 
     settings: Settings
     bootstrap_servers: str
-    producer: AsyncProducer
+    slot: Slot
     keys: KeyStore
     now: Callable[[], int] = now_microseconds
 
 
 class SinkRunner:
-    """Runs one sink from `start` to `stop`."""
+    """Runs one sink from `start` to `stop`. Its `app` runs beside it, in the same loop.
+
+    The app has a view of `entities` and keeps the ledger as its table. It is the engine's `Viewer`:
+    told of what is restored, what comes and what goes.
+    """
 
     def __init__(self, sink_id: str, sink: AnySink, wiring: Wiring) -> None:
         kafka = wiring.settings.kafka
@@ -60,10 +68,11 @@ class SinkRunner:
         self._keys = wiring.keys
         self._now = wiring.now
         self._entities = full_name(ENTITIES, kafka)
-        self._ledger = full_name(sink_ledger(sink_id), kafka)
+        self.app = self._create_app(wiring)
+        self._writer = state_writer(self.app)
         self._view = LocalView()
         self._schedule = Schedule(sink.manifest.kinds, kind_of_key, wiring.now)
-        journal = Journal(sink_id, kafka, wiring.producer, wiring.keys, self._view)
+        journal = Journal(sink_id, kafka, self._writer, wiring.keys, self._view)
         self._delivery = Delivery(
             sink_id,
             sink,
@@ -75,31 +84,35 @@ class SinkRunner:
             suspect=self._check_suspects,
         )
         self._verifier = Verifier(sink_id, sink, self._view, journal, self._delivery)
-        self._reader = Reader(
-            wiring.bootstrap_servers,
-            f"{kafka.topic_prefix}calstream-sink-{sink_id}",
-            [self._entities, self._ledger],
-            self._receive,
-        )
-        self._restoring: dict[int, set[str]] = {}
         self._live: set[int] = set()
-        self._replaying: set[int] = set()
         self._resync: ResyncProgress | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         # done only when the sink can't go on; raises why
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._positions: dict[int, int] = {}
+
+    def _create_app(self, wiring: Wiring) -> faust.App:
+        kafka = wiring.settings.kafka
+        app = create_app(
+            EngineSettings(
+                app=f"{kafka.topic_prefix}calstream-sink-{self.sink_id}",
+                bootstrap_servers=wiring.bootstrap_servers,
+                mode=Mode.TRANSACTIONAL,
+                state_directory=wiring.slot.directory / self.sink_id,
+                instance_id=wiring.slot.instance_id,
+            )
+        )
+        state_table(app, LEDGER, full_name(sink_ledger(self.sink_id), kafka))
+        view(app, ENTITIES.name, self._entities, self)
+        return app
 
     async def start(self) -> None:
         """Opens the sink and begins to work; returns at once."""
         await self._sink.open()
-        self._reader.start()
         for _ in range(self._configured.concurrency):
             self._watch(self._work())
 
     async def stop(self) -> None:
         """Stops working. What was in flight is an unknown outcome that the next start settles."""
-        await self._reader.stop()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -108,11 +121,7 @@ class SinkRunner:
 
     def fault(self) -> str | None:
         """What keeps the sink from working, if anything does."""
-        if self.failed.done():
-            return "failed; see the log"
-        if self._restoring or not self._live:
-            return "reading what is there"
-        return None
+        return "failed; see the log" if self.failed.done() else None
 
     @property
     def pending(self) -> dict[str, int]:
@@ -126,7 +135,7 @@ class SinkRunner:
     @property
     def positions(self) -> dict[int, int]:
         """The offset after the last record of `entities` that was read, by partition."""
-        return dict(self._positions)
+        return positions(self.app, self._entities)
 
     @property
     def resync_progress(self) -> ResyncProgress | None:
@@ -140,8 +149,7 @@ class SinkRunner:
         """
         if self._resync is None or not self._resync.running:
             self._resync = ResyncProgress(mode)
-            self._replaying = set(self._live)
-            self._reader.rewind()
+            self._watch(self._replay(self._resync))
             _log.info("resync started", sink=self.sink_id, mode=mode)
         return self._resync
 
@@ -176,79 +184,67 @@ class SinkRunner:
         for state, count in self.pending.items():
             SINK_PENDING.labels(self.sink_id, state).set(count)
 
-    async def _receive(self, event: Event) -> None:
-        if isinstance(event, Records):
-            for message in event.messages:
-                self._take_in(message)
-        elif isinstance(event, CaughtUp):
-            await self._caught_up(event)
-        elif isinstance(event, Assigned):
-            for partition in event.partitions:
-                self._restoring[partition] = {self._entities, self._ledger}
-        elif isinstance(event, Revoked):
-            for partition in event.partitions:
-                self._drop(partition)
-        elif not self.failed.done():
-            self.failed.set_exception(event.error)
+    # what the engine tells
 
-    def _drop(self, partition: int) -> None:
+    def restored(self, partition: int, store: PartitionStore) -> None:
+        """Takes a partition's entities and ledger in, and looks at every key."""
+        for key, value in self._writer.work(partition)[LEDGER].store.items():
+            self._put_ledger(partition, key.decode(errors="replace"), value)
+        for key, value in store.items():
+            self._put_entity(partition, key.decode(errors="replace"), value)
+        self._live.add(partition)
+        for ours in self._view.keys({partition}, self._sink.manifest.kinds):
+            self._schedule.add(ours)
+
+    def changed(self, partition: int, batch: Batch) -> None:
+        """Takes new versions in, and looks at whom they affect."""
+        for record in batch:
+            key, value = (record.key() or b"").decode(errors="replace"), record.value()
+            if value is not None and self._put_entity(partition, key, value):
+                entity = self._view.entity(key)
+                assert entity is not None
+                for affected in {*self._sink.affected(entity), *self._view.waiting_for(key)}:
+                    self._schedule.add(affected)
+
+    def released(self, partition: int) -> None:
+        """Forgets a partition that another worker owns now."""
         self._live.discard(partition)
-        self._restoring.pop(partition, None)
-        self._positions.pop(partition, None)
         keys = set(self._view.keys({partition}, self._sink.manifest.kinds))
         self._schedule.discard(keys)
         for key in keys:
             self._delivery.forget(key)
         self._view.drop_partition(partition)
 
-    def _take_in(self, message: Message) -> None:
-        key = (message.key() or b"").decode(errors="replace")  # a stranger's may be no text
-        partition = message.partition() or 0
-        if message.topic() == self._entities:
-            self._positions[partition] = (message.offset() or 0) + 1
+    def _put_entity(self, partition: int, key: str, value: bytes) -> bool:
+        """Takes a version in; False if it is not wanted, not readable or not news."""
         if not self._wanted(key):
-            return
-        if message.topic() == self._ledger:
-            if partition in self._restoring:  # later ones are our own, and in the view already
-                self._restore_ledger(partition, key, message.value())
-            return
-        value = message.value()
-        if value is None:
-            return
+            return False
         entity = decode_entity(value, self._keys.sealer)
         if isinstance(entity, Poison):
             _log.error("unreadable entity", sink=self.sink_id, key=key, reason=entity.reason)
-            return
-        if partition in self._replaying and self._resync is not None:
-            self._resync.replayed += 1
-        if self._view.put_entity(partition, entity) and partition in self._live:
-            for affected in {*self._sink.affected(entity), *self._view.waiting_for(key)}:
-                self._schedule.add(affected)
+            return False
+        return entity.key == key and self._view.put_entity(partition, entity)
+
+    def _put_ledger(self, partition: int, key: str, value: bytes) -> None:
+        entry = decode_ledger_entry(value)
+        if isinstance(entry, Poison):
+            _log.error("unreadable ledger entry", sink=self.sink_id, key=key)
+        elif self._wanted(key):
+            self._view.put_ledger(partition, key, entry)
 
     def _wanted(self, key: str) -> bool:
         workspaces = self._configured.workspaces
         return not workspaces or key.split("/", 1)[0] in workspaces
 
-    def _restore_ledger(self, partition: int, key: str, value: bytes | None) -> None:
-        entry = decode_ledger_entry(value) if value is not None else None
-        if isinstance(entry, Poison):
-            _log.error("unreadable ledger entry", sink=self.sink_id, key=key)
-            return
-        self._view.put_ledger(partition, key, entry)
-
-    async def _caught_up(self, event: CaughtUp) -> None:
-        missing = self._restoring.get(event.partition)
-        if missing is not None:
-            missing.discard(event.topic)
-            if not missing:
-                del self._restoring[event.partition]
-                self._live.add(event.partition)
-                for key in self._view.keys({event.partition}, self._sink.manifest.kinds):
-                    self._schedule.add(key)
-        if event.topic == self._entities and event.partition in self._replaying:
-            self._replaying.discard(event.partition)
-            if not self._replaying and self._resync is not None:
-                self._watch(self._recheck(self._resync))
+    async def _replay(self, progress: ResyncProgress) -> None:
+        """Reads the log of the partitions that are ours anew, then checks every entity."""
+        for partition in sorted(self._live):
+            store, records = await replay(self.app, ENTITIES.name, partition)
+            if partition in self._live:  # not taken away meanwhile
+                for key, value in store.items():
+                    self._put_entity(partition, key.decode(errors="replace"), value)
+                progress.replayed += records
+        await self._recheck(progress)
 
     async def _recheck(self, progress: ResyncProgress) -> None:
         """After the replay: checks every entity in batches, then lets the workers mend."""

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Message
 from tests.integration.pipeline.conftest import Install, Installation, eventually, received
 
-from calstream_core.errors import Code, UnavailableError
+from calstream_core.errors import Code
 from calstream_sandbox.calendar_live.builder import Webhook
 from calstream_sandbox.calendar_live.calendar import Booking, Calendar
 from calstream_sandbox.calendar_live.model import EventType, Host
@@ -218,17 +218,22 @@ def test_an_observation_on_another_workspace_s_partition_is_refused(
     assert Code.WORKSPACE_MISMATCH in codes
 
 
-def test_a_second_processors_process_does_not_start(
+def test_a_second_processors_process_takes_its_share_and_gives_it_back(
     installation: Installation, unused_tcp_port: int
 ) -> None:
-    another = installation.processors.another(unused_tcp_port)
+    another = installation.processors.another(unused_tcp_port).start()
     try:
-        assert another.start().until_ended() == UnavailableError.exit_status
+        eventually(lambda: another.has_said("partitions assigned"))
+        eventually(another.is_ready)
+        eventually(installation.processors.is_ready)
+        installation.receive([_booking("shared")])
+        eventually(lambda: _is_resolved(installation, "shared"))
+        assert another.stop() == 0
     finally:
         another.close()
-    assert any(Code.STACK_RUNNING in line for line in another.lines)
     installation.receive([_booking("alone")])
     eventually(lambda: _is_resolved(installation, "alone"))
+    assert installation.processors.is_alive()
 
 
 def test_processors_that_can_t_read_the_truth_end_and_name_the_entity(
