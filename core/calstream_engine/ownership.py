@@ -168,10 +168,12 @@ class Ownership:
             await before
         if owned.taking is not None:
             await asyncio.gather(owned.taking, return_exceptions=True)
-        if owned.writer is not None:
-            await owned.writer.close()
-        for store in owned.stores.values():
-            store.close()
+        try:
+            if owned.writer is not None:
+                await owned.writer.close()
+        finally:
+            for store in owned.stores.values():
+                store.close()
 
     def work(self, partition: int) -> Work:
         """An empty unit of work on a partition of ours."""

@@ -157,12 +157,15 @@ class Consumer(Service, ConsumerT):
         """Commits, measures the lag, and watches that there is movement."""
         while not self.should_stop:
             await self.sleep(self.commit_interval)
-            try:
-                if self.reading.topics:
-                    await self.reading.commit()
-                    await self.reading.measure()
-            except UnavailableError as error:
-                _log.warning("not committed yet", app=self._engine.settings.app, error=str(error))
+            if not self.reading.topics:
+                continue
+            # a commit that fails keeps nobody from seeing that nothing moves
+            for act in (self.reading.commit, self.reading.measure):
+                try:
+                    await act()
+                except UnavailableError as error:
+                    app = self._engine.settings.app
+                    _log.warning(f"no answer to {act.__name__}", app=app, error=str(error))
 
     def ack(self, message: Message) -> bool:
         """An agent is done with a message; it counts once what it sent is delivered."""
