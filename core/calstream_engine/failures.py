@@ -11,8 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from calstream_core.errors import CalstreamError, Code, InvariantError, RecordError
-from calstream_engine.records import Record
-from calstream_engine.work import Outgoing
+from calstream_core.kafka.limits import MAX_DEAD_LETTER_BYTES
+from calstream_engine.records import Headers, Record
+from calstream_engine.work import Outgoing, size_of
+
+_MESSAGE_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +31,45 @@ class DeadLetterLimit:
     per_minute: int = 1000
 
 
+class WorkerStopError(InvariantError):
+    """Going on would do harm in every partition, so the worker ends."""
+
+
 def dead_letter(topic: str, stage: str, record: Record, error: CalstreamError) -> Outgoing:
-    """The record as it came, for the dead letters."""
-    origin = record.topic() or ""
+    """The record as it came, for the dead letters; cut only if no topic would take it."""
+    reason = _reason(stage, record, error)
+    key, value = record.key(), record.value()
+    headers: Headers = [*(record.headers() or ())]
+    size = len(key or b"") + len(value or b"") + size_of(headers)
+    room = MAX_DEAD_LETTER_BYTES - size_of(reason)
+    if size > room:
+        reason.append(("error_cut_from_bytes", b"%d" % size))
+        room -= size_of(reason[-1:])
+        headers = headers if size_of(headers) <= room else []
+        room -= size_of(headers)
+        key = key and key[:room]
+        room -= len(key or b"")
+        value = value and value[:room]
+    return Outgoing(topic, key, value, record.partition() or 0, headers + reason)
+
+
+def _reason(stage: str, record: Record, error: CalstreamError) -> Headers:
     _kind, timestamp_milliseconds = record.timestamp()
-    return Outgoing(
-        topic,
-        record.key(),
-        record.value(),
-        record.partition() or 0,
-        [
-            *(record.headers() or ()),
-            ("error_code", error.code.encode()),
-            ("error_message", error.message.encode()),
-            ("error_field", (error.field if isinstance(error, RecordError) else "").encode()),
-            ("error_stage", stage.encode()),
-            ("origin_topic", origin.encode()),
-            ("origin_partition", str(record.partition()).encode()),
-            ("origin_offset", str(record.offset()).encode()),
-            ("origin_timestamp", str(timestamp_milliseconds).encode()),
-        ],
-    )
+    field = error.field if isinstance(error, RecordError) else ""
+    told = {
+        "error_code": error.code,
+        "error_message": error.message,
+        "error_field": field,
+        "error_stage": stage,
+        "origin_topic": record.topic() or "",
+        "origin_partition": str(record.partition()),
+        "origin_offset": str(record.offset()),
+        "origin_timestamp": str(timestamp_milliseconds),
+    }
+    return [
+        (name, text[:_MESSAGE_CHARACTERS].encode(errors="backslashreplace"))
+        for name, text in told.items()
+    ]
 
 
 class DeadLetterGuard:
@@ -70,7 +91,7 @@ class DeadLetterGuard:
             rejected: records that could not.
 
         Raises:
-            InvariantError: that would be too many. The batch must not be committed.
+            WorkerStopError: that would be too many. The batch must not be committed.
         """
         if not rejected:
             self._in_a_row.pop(partition, None)
@@ -91,7 +112,7 @@ class DeadLetterGuard:
             self._stop(f"{self._lately_count} records of a minute could not be handled")
 
     def _stop(self, what: str) -> None:
-        raise InvariantError(
+        raise WorkerStopError(
             Code.DEAD_LETTER_LIMIT,
             f"Stopped: {what}.",
             hint="Look at the newest dead letters; the fault is probably not in the records.",

@@ -176,9 +176,16 @@ class Ownership:
                 store.close()
 
     def work(self, partition: int) -> Work:
-        """An empty unit of work on a partition of ours."""
+        """An empty unit of work on a partition of ours; in plain mode its tables are to read."""
         stores = self.owned(partition).stores
-        return Work(partition, {name: (spec, stores[name]) for name, spec in self.tables.items()})
+        plain = self.settings.mode is Mode.PLAIN
+        return Work(
+            partition,
+            {
+                name: (spec._replace(read_only=True) if plain else spec, stores[name])
+                for name, spec in self.tables.items()
+            },
+        )
 
     def position(self, partition: int, topic: str) -> int | None:
         """The position in a source topic that the state was left at, if there is one."""

@@ -12,7 +12,7 @@ while one was being committed becomes the next batch.
 
 If the function raises, the batch is halved until the record at fault is alone; that one goes to the
 dead letters and the others are handled. An `InvariantError` is a failure of ours: it stops the
-partition.
+partition. Too many dead letters, or one where the app has no place for them, end the worker.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from calstream_core.kafka import AsyncProducer
 from calstream_core.metrics import DEAD_LETTERS, STAGE_EVENTS, STAGE_SECONDS
 from calstream_engine.claim import Claim
 from calstream_engine.configuration import EngineSettings
-from calstream_engine.failures import DeadLetterGuard, dead_letter
+from calstream_engine.failures import DeadLetterGuard, WorkerStopError, dead_letter
 from calstream_engine.ownership import Ownership
 from calstream_engine.records import Batch, joined
 from calstream_engine.work import Work
@@ -150,9 +150,11 @@ class Stage:
         if lane is None:
             return
         lane.news.set()
-        if lane.task is not None:
-            await asyncio.gather(lane.task, return_exceptions=True)
-        self._handler.released(claim.place.partition)
+        try:
+            if lane.task is not None:
+                await asyncio.gather(lane.task, return_exceptions=True)
+        finally:  # also when the time for it is over
+            self._handler.released(claim.place.partition)
 
     async def _run(self, lane: Lane) -> None:
         writer = self._ownership.owned(lane.claim.place.partition).writer
@@ -168,6 +170,10 @@ class Stage:
             # the group will tell that the partition has gone; if it doesn't, the worker ends
             _log.warning("fenced", stage=self.name, place=str(lane.claim.place), error=str(error))
             lane.claim.stopped = error
+        except WorkerStopError as error:
+            _log.critical("worker stopped", stage=self.name, error=str(error))
+            lane.claim.stopped = error
+            self._crash(error)
         except InvariantError as error:
             _log.critical(
                 "partition stopped", stage=self.name, place=str(lane.claim.place), error=str(error)
@@ -246,7 +252,7 @@ class Stage:
         for record, error in rejected:
             topic = self._settings.dead_topic
             if topic is None:
-                raise InvariantError(
+                raise WorkerStopError(
                     error.code,
                     f"{error.message} (offset {record.offset()} of {batch.place})",
                     hint="The app has no topic for dead letters, so it stops.",
@@ -255,16 +261,26 @@ class Stage:
 
     async def _run_plain(self, lane: Lane) -> None:
         room = asyncio.Semaphore(_PLAIN_BATCHES_IN_FLIGHT)
-        async with asyncio.TaskGroup() as in_flight:
-            while (taken := await self._take(lane)) is not None:
-                batch, done = taken
-                await room.acquire()
-                started = time.perf_counter()
-                works = []
-                for part, work in self._handled(batch):
-                    self._handler.committed(part.partition)
-                    works.append((work, len(part)))
-                in_flight.create_task(self._deliver(lane, works, done, room, started))
+        failure: Exception | None = None
+        try:
+            async with asyncio.TaskGroup() as in_flight:
+                while (taken := await self._take(lane)) is not None:
+                    batch, done = taken
+                    await room.acquire()
+                    started = time.perf_counter()
+                    works = []
+                    try:
+                        for part, work in self._handled(batch):
+                            self._handler.committed(part.partition)
+                            works.append((work, len(part)))
+                    except Exception as error:  # noqa: BLE001 - raised once what was sent is at its end
+                        failure = error
+                        break
+                    in_flight.create_task(self._deliver(lane, works, done, room, started))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+        if failure is not None:
+            raise failure
 
     async def _deliver(
         self,

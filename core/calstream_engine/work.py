@@ -4,11 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from calstream_core.errors import CalstreamError, Code, InvariantError, RecordError
+from calstream_core.kafka.limits import MAX_RECORD_BYTES
 from calstream_engine.records import Headers, Record
 from calstream_engine.state.store import RESERVED, Change, PartitionStore
-
-MAX_RECORD_BYTES = 1_000_000
-"""The largest record that can be written: Kafka's default limit, less its own overhead."""
 
 
 class Outgoing(NamedTuple):
@@ -72,9 +70,11 @@ class TableWork:
         spec = self._spec
         if spec.read_only or key.startswith(RESERVED):
             raise InvariantError(
-                Code.INVARIANT_BROKEN, f"{key!r} of {spec.name} is not ours to write."
+                Code.INVARIANT_BROKEN,
+                f"{key!r} of {spec.name} is not ours to write.",
+                hint="Views, the engine's own keys, and tables outside of transactional mode.",
             )
-        _check_size(spec.topic, key, value)
+        check_size(spec.topic, key, value, headers)
         self._staged[key] = (value, headers)
         if spec.every_version:
             self._log.append((key, value, headers))
@@ -86,8 +86,8 @@ class TableWork:
             RecordError: one of the records would be too large for the broker.
         """
         listed = list(changes)
-        for key, value, _headers in listed:
-            _check_size(self._spec.topic, key, value)
+        for key, value, headers in listed:
+            check_size(self._spec.topic, key, value, headers)
         for key, value, headers in listed:
             self.put(key, value, headers)
 
@@ -167,7 +167,7 @@ class Work:
         Raises:
             RecordError: the record is too large for the broker.
         """
-        _check_size(topic, key, value)
+        check_size(topic, key, value, headers)
         target = self.partition if partition is None else partition
         self.sent.append(Outgoing(topic, key, value, target, headers))
 
@@ -191,10 +191,20 @@ def position_key(topic: str) -> bytes:
     return RESERVED + b"position/" + topic.encode()
 
 
-def _check_size(topic: str, key: bytes | None, value: bytes | None) -> None:
-    size = len(key or b"") + len(value or b"")
+def check_size(topic: str, key: bytes | None, value: bytes | None, headers: Headers | None) -> None:
+    """Looks whether a record can be written.
+
+    Raises:
+        RecordError: it is too large for the broker.
+    """
+    size = len(key or b"") + len(value or b"") + size_of(headers)
     if size > MAX_RECORD_BYTES:
         raise RecordError(
             Code.RECORD_TOO_LARGE,
             f"A record for {topic} has {size} bytes; the limit is {MAX_RECORD_BYTES}.",
         )
+
+
+def size_of(headers: Headers | None) -> int:
+    """How many bytes headers have."""
+    return sum(len(name.encode()) + len(text or b"") for name, text in headers) if headers else 0

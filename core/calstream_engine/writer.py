@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from calstream_core.errors import Code, UnavailableError
+from calstream_core.errors import Code, InvariantError, UnavailableError
+from calstream_core.kafka.limits import REQUEST_BYTES
 from calstream_engine.work import Outgoing, Work, position_key
 
 T = TypeVar("T")
@@ -53,7 +54,11 @@ class WriterSettings:
 
 
 class PartitionWriter:
-    """Commits the works of one partition, one transaction at a time. `open` it first."""
+    """Commits the works of one partition, one transaction at a time. `open` it first.
+
+    Attributes:
+        failure: why it can't write any more, if something failed.
+    """
 
     def __init__(self, settings: WriterSettings, partition: int) -> None:
         self._settings = settings
@@ -64,6 +69,7 @@ class PartitionWriter:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self.failure: Exception | None = None
         self._ends: dict[str, int] = {}
 
     async def open(self) -> None:
@@ -81,6 +87,7 @@ class PartitionWriter:
         Raises:
             FencedError: another worker owns the partition now; nothing of the work counts.
             UnavailableError: it could not be written; the writer can't go on.
+            InvariantError: a topic does not take it; the writer does not go on.
         """
         if self._closing or self._task is None or self._task.done():
             raise self._closed()
@@ -119,6 +126,7 @@ class PartitionWriter:
                 "linger.ms": 5,
                 "batch.num.messages": 10_000,
                 "queue.buffering.max.messages": 1_000_000,
+                "message.max.bytes": REQUEST_BYTES,
                 "compression.type": "lz4",
                 "allow.auto.create.topics": False,
                 "reconnect.backoff.max.ms": 1000,
@@ -146,7 +154,7 @@ class PartitionWriter:
             try:
                 await self._commit([work for work, _ in waiting])
             except Exception as raised:  # noqa: BLE001 - told to everyone who waits
-                error = raised
+                error = self.failure = raised
                 self._closing = True
             _settle(waiting, error)
         _settle(self._waiting, self._closed())
@@ -160,13 +168,17 @@ class PartitionWriter:
                 await self._end(commit=True)
             except KafkaException as failure:
                 error: KafkaError = failure.args[0]
-                if not error.txn_requires_abort() or self._closing:
+                if not error.txn_requires_abort():
                     raise self._failed(error) from failure
-                _log.warning("transaction is tried again", reason=error.str())
                 try:
                     await self._end(commit=False)
                 except KafkaException as second:
                     raise self._failed(second.args[0]) from second
+                if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise self._too_large() from failure
+                if self._closing:
+                    raise self._closed() from failure
+                _log.warning("transaction is tried again", reason=error.str())
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 self._apply(works)
@@ -176,6 +188,14 @@ class PartitionWriter:
         kind = FencedError if _is_fencing(error) or self._closing else UnavailableError
         code = Code.WORKER_FENCED if kind is FencedError else Code.BROKER_UNAVAILABLE
         return kind(code, f"Partition {self._partition} can't be written: {error.str()}.")
+
+    def _too_large(self) -> InvariantError:
+        return InvariantError(
+            Code.RECORD_TOO_LARGE,
+            f"Partition {self._partition} can't be written: a topic takes no record that large.",
+            hint="Raise `max.message.bytes` of the app's topics, that of the dead letters above"
+            " all.",
+        )
 
     async def _end(self, *, commit: bool) -> None:
         """Commits or aborts; asks again as long as the answer is only late."""
@@ -228,14 +248,17 @@ class PartitionWriter:
     def _apply(self, works: Sequence[Work]) -> None:
         positions = dict(work.position for work in works if work.position is not None)
         for name, table in works[0].tables.items():
-            end = self._ends.get(table.topic)
-            if end is None:
-                continue
-            changes = chain.from_iterable(work.tables[name].changes() for work in works)
+            changes = list(chain.from_iterable(work.tables[name].changes() for work in works))
             if name == self._settings.position_table:
-                places = ((position_key(s), b"%d" % offset) for s, offset in positions.items())
-                changes = chain(changes, places)
-            table.store.apply(changes, end)
+                changes += ((position_key(s), b"%d" % offset) for s, offset in positions.items())
+            if not changes:
+                continue
+            if table.topic not in self._ends:
+                raise InvariantError(
+                    Code.INVARIANT_BROKEN,
+                    f"Nobody knows where {table.topic}[{self._partition}] ends after a commit.",
+                )
+            table.store.apply(changes, self._ends[table.topic])
 
     async def _call(self, function: Callable[[], T]) -> T:
         return await self._loop.run_in_executor(self._settings.executor, function)

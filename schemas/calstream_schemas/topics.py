@@ -8,6 +8,7 @@ workspace alone, so that a workspace's records stay together and in order.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from calstream_core.kafka.limits import DEAD_TOPIC_BYTES
 from calstream_core.settings import KafkaSettings
 
 _DAY_MILLISECONDS = 24 * 60 * 60 * 1000
@@ -24,6 +25,7 @@ class Topic:
         key: what its keys are.
         compacted: keeps the newest record of each key for ever, instead of all for a while.
         retention_days: how long records are kept; None for ever.
+        max_bytes: the largest record that the broker takes; None for its default.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Topic:
     key: str
     compacted: bool
     retention_days: int | None
+    max_bytes: int | None = None
 
     def configuration(self, replication_factor: int) -> dict[str, str]:
         """The topic's settings at the broker."""
@@ -44,6 +47,8 @@ class Topic:
             "min.insync.replicas": str(replication_factor // 2 + 1),
             "message.timestamp.type": "CreateTime",
         }
+        if self.max_bytes is not None:
+            settings["max.message.bytes"] = str(self.max_bytes)
         if self.compacted:
             settings |= {
                 # a sink that is a day behind still sees every version
@@ -65,9 +70,20 @@ ENTITIES = Topic(
 RESOLVER_STATE = Topic(
     "resolver.state", "seen observation ids", "workspace/id", compacted=True, retention_days=None
 )
-PROCESSORS_DEAD = Topic(
-    "processors.dead", "the original bytes", "the original key", compacted=False, retention_days=30
-)
+
+
+def _dead(name: str) -> Topic:
+    return Topic(
+        name,
+        "the original bytes",
+        "the original key",
+        compacted=False,
+        retention_days=30,
+        max_bytes=DEAD_TOPIC_BYTES,  # whatever record was taken, with more headers
+    )
+
+
+PROCESSORS_DEAD = _dead("processors.dead")
 
 _FIXED = (WEBHOOKS, REJECTED, OBSERVATIONS, ENTITIES, RESOLVER_STATE, PROCESSORS_DEAD)
 
@@ -85,13 +101,7 @@ def sink_ledger(sink: str) -> Topic:
 
 def sink_dead(sink: str) -> Topic:
     """The dead letters of a sink."""
-    return Topic(
-        f"sink.{sink}.dead",
-        "the original bytes",
-        "the original key",
-        compacted=False,
-        retention_days=30,
-    )
+    return _dead(f"sink.{sink}.dead")
 
 
 def catalogue(sinks: Iterable[str]) -> tuple[Topic, ...]:

@@ -19,6 +19,7 @@ from mode import Seconds, want_seconds
 
 from calstream_core.errors import Code, ConfigError, UnavailableError
 from calstream_core.kafka import AsyncProducer
+from calstream_core.kafka.limits import REQUEST_BYTES
 from calstream_core.kafka.partition import murmur2
 from calstream_engine.watermark import Span, Watermark
 
@@ -40,7 +41,7 @@ class Producer(FaustProducer):
             settings.app,
             linger_milliseconds=1,
             max_queued=1_000_000,
-            client=settings.client,
+            client={"message.max.bytes": REQUEST_BYTES, **settings.client},
         )
         self._sent = Watermark(0)
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
