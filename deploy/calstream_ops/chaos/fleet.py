@@ -197,7 +197,8 @@ class Fleet:
 
     def _ended(self, worker: Worker, status: int) -> None:
         reason = worker.reason or {"reason": f"status {status}", "ours": True}
-        expected = worker.leaving and status == 0
+        # one that has not got as far as to listen for it ends by the signal itself
+        expected = worker.leaving and status in {0, -signal.SIGTERM}
         if not expected:
             self.exits[str(reason["reason"])] += 1
             if reason["ours"]:
