@@ -1,4 +1,7 @@
-"""`/healthz`, `/metrics` and the actions of a process, served by a thread of its own.
+"""`/healthz`, `/livez`, `/metrics` and the actions of a process, served by a thread of its own.
+
+`/healthz` tells whether the process can do its work now; whoever needs it waits. `/livez` tells
+whether it ever will again; whoever watches it starts it anew.
 
 A thread, so that a busy event loop still answers, and so that every kind of process has the same.
 Listen on loopback or on a network of your own: whoever reaches it may act.
@@ -33,6 +36,7 @@ class HealthServer:
         listen: HOST:PORT; port 0 takes a free one.
         checks: by name; the process is healthy when none of them says what is wrong. They are
             called from the server's threads.
+        liveness: by name; the process is alive when none of them says what is wrong.
         actions: by path; called from the server's threads.
 
     Raises:
@@ -44,11 +48,14 @@ class HealthServer:
         listen: str,
         checks: Mapping[str, Check],
         actions: Mapping[str, Action] = MappingProxyType({}),
+        *,
+        liveness: Mapping[str, Check] = MappingProxyType({}),
     ) -> None:
         host, _, port = listen.rpartition(":")
         try:
             self._server = ThreadingHTTPServer(
-                (host.strip("[]"), int(port)), _handler(checks, actions)
+                (host.strip("[]"), int(port)),
+                _handler({"/healthz": checks, "/livez": liveness}, actions),
             )
         except (OSError, OverflowError, ValueError) as error:
             raise ConfigError(
@@ -75,15 +82,15 @@ class HealthServer:
 
 
 def _handler(
-    checks: Mapping[str, Check], actions: Mapping[str, Action]
+    checks: Mapping[str, Mapping[str, Check]], actions: Mapping[str, Action]
 ) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
             if path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
-            elif path == "/healthz":
-                faults = _faults(checks.items())
+            elif path in checks:
+                faults = _faults(checks[path].items())
                 body = json.dumps({"status": "failing" if faults else "ok", "faults": faults})
                 self._answer(503 if faults else 200, "application/json", body.encode())
             else:

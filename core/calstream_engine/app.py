@@ -33,8 +33,6 @@ def create_app(settings: EngineSettings, **faust_settings: Any) -> faust.App:
             "autodiscover": False,
             "web_enabled": False,
             "topic_allow_declare": False,
-            "topic_disable_leader": True,
-            "table_standby_replicas": 0,
             "stream_wait_empty": False,
             "key_serializer": "raw",
             "value_serializer": "raw",

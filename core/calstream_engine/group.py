@@ -2,12 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import faust
 import structlog
 
+from calstream_engine.heartbeat import Heartbeat
 from calstream_engine.transport.transport import Transport
 
 _STOP_SECONDS = 20.0
@@ -15,12 +16,18 @@ _log = structlog.get_logger()
 
 
 class AppGroup:
-    """Apps that share a process."""
+    """Apps that share a process.
+
+    Two questions may be asked from any thread. `fault` is for readiness: whoever routes work here
+    waits while it says something. `standstill` is for liveness: the process is of no use any more,
+    and whoever watches it may start it anew. The watchdog of each app ends it then by itself.
+    """
 
     def __init__(self, apps: Sequence[faust.App], stop_seconds: float = _STOP_SECONDS) -> None:
         self._apps = apps
         self._stop_seconds = stop_seconds
         self._started: list[faust.App] = []
+        self._heartbeat: Heartbeat | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Runs the apps until `stop` is set or one of them crashes; then stops all of them.
@@ -28,6 +35,11 @@ class AppGroup:
         Raises:
             BaseException: the reason for which an app crashed.
         """
+        stall_seconds = min(_transport(app).engine.settings.stall_seconds for app in self._apps)
+        with Heartbeat(stall_seconds) as self._heartbeat:
+            await self._run(stop)
+
+    async def _run(self, stop: asyncio.Event) -> None:
         for app in self._apps:
             app.finalize()
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -71,16 +83,37 @@ class AppGroup:
 
     def fault(self) -> str | None:
         """What keeps an app from being ready: partitions not restored yet, or stopped."""
-        faults = {str(app.conf.id): _fault(app) for app in self._apps}
-        told = [f"{name}: {fault}" for name, fault in faults.items() if fault]
-        return f"not ready: {'; '.join(told)}" if told else None
+        return _told("not ready", {str(app.conf.id): _fault(app) for app in self._apps})
+
+    def standstill(self) -> str | None:
+        """What shows that an app has come to a standstill: no movement though there is lag."""
+        if self._heartbeat is not None and self._heartbeat.silent_seconds:
+            return f"the event loop has been silent for {self._heartbeat.silent_seconds:.0f} s"
+        return _told("no movement", {str(app.conf.id): _standstill(app) for app in self._apps})
+
+
+def _told(what: str, faults: Mapping[str, str | None]) -> str | None:
+    told = [f"{name}: {fault}" for name, fault in faults.items() if fault]
+    return f"{what}: {'; '.join(told)}" if told else None
+
+
+def _transport(app: faust.App) -> Transport:
+    transport = app.transport
+    assert isinstance(transport, Transport)
+    return transport
 
 
 def _fault(app: faust.App) -> str | None:
-    transport = app.transport
-    assert isinstance(transport, Transport)
     consumer: Any = app._consumer  # noqa: SLF001 - whoever asks for `app.consumer` makes one
     if consumer is None or not consumer.is_reading:
         return "starting"
     fault: str | None = consumer.reading.fault()
     return fault
+
+
+def _standstill(app: faust.App) -> str | None:
+    consumer: Any = app._consumer  # noqa: SLF001 - whoever asks for `app.consumer` makes one
+    if consumer is None or not consumer.is_reading:
+        return None
+    standstill: str | None = consumer.reading.standstill()
+    return standstill

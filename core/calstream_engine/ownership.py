@@ -20,7 +20,7 @@ from calstream_engine.state.restore import Restore, run_restore
 from calstream_engine.state.rocks import RocksStores
 from calstream_engine.state.store import PartitionStore, StoreFactory
 from calstream_engine.work import TableSpec, Work, position_key
-from calstream_engine.writer import PartitionWriter, WriterSettings
+from calstream_engine.writer import FencedError, PartitionWriter, WriterSettings
 
 T = TypeVar("T")
 
@@ -47,6 +47,12 @@ class Owned:
     restores: list[Restore] = field(default_factory=list)
     given_up: bool = False
     taking: "asyncio.Task[None] | None" = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its stores hold everything, and it is to stay."""
+        taken = self.taking is None or (self.taking.done() and not self.taking.exception())
+        return taken and not self.given_up and bool(self.stores)
 
 
 class Ownership:
@@ -87,6 +93,7 @@ class Ownership:
 
         Raises:
             UnavailableError: the broker does not answer; asked again, it goes on where it was.
+            FencedError: the partition was given up meanwhile.
         """
         owned = self._owned.get(partition)
         if owned is None:
@@ -100,6 +107,8 @@ class Ownership:
         leaving = self._leaving.get(owned.partition)
         if leaving is not None:
             await leaving
+        if owned.given_up:  # to open a writer now would fence whoever has it
+            raise _given_up(owned)
         if self.settings.mode is Mode.TRANSACTIONAL and owned.writer is None:
             writer = PartitionWriter(self._writer_settings(), owned.partition)
             await writer.open()
@@ -129,7 +138,8 @@ class Ownership:
             lambda: owned.given_up,
             self.settings.client,
         )
-        await self._call(restore)
+        if not await self._call(restore):
+            raise _given_up(owned)
 
     async def replay(self, table: str, partition: int) -> tuple[PartitionStore, int]:
         """Reads a changelog anew, from its beginning to its end, into a store in memory."""
@@ -187,6 +197,11 @@ class Ownership:
             },
         )
 
+    def failure(self, partition: int) -> Exception | None:
+        """Why a partition of ours can't be written any more, if something failed."""
+        owned = self._owned.get(partition)
+        return owned.writer.failure if owned is not None and owned.writer is not None else None
+
     def position(self, partition: int, topic: str) -> int | None:
         """The position in a source topic that the state was left at, if there is one."""
         for name, spec in self.tables.items():
@@ -216,3 +231,7 @@ class Ownership:
 
     async def _call(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function)
+
+
+def _given_up(owned: Owned) -> FencedError:
+    return FencedError(Code.WORKER_FENCED, f"Partition {owned.partition} was given up.")

@@ -7,6 +7,7 @@ watermark is committed, then the partition is given up. Lost: nothing done count
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
@@ -25,8 +26,10 @@ from calstream_engine.engine import Engine
 from calstream_engine.membership import Membership
 from calstream_engine.records import Batch, Place
 from calstream_engine.watermark import Span, Watermark
+from calstream_engine.writer import FencedError
 
 _RETRY_SECONDS = 1.0
+_LEAST_LEAVING_SECONDS = 1.0
 _log = structlog.get_logger()
 
 Announce = Callable[[Collection[Place]], Awaitable[None]]
@@ -52,6 +55,7 @@ class Reading:
         self._settings: EngineSettings = engine.settings
         self._membership = Membership(self._settings.group(), self)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._hooks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._leaving = False
         self.claims: dict[Place, Claim] = {}
         self.topics: list[str] = []
@@ -71,6 +75,11 @@ class Reading:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._engine.ownership.close()
+
+    def halt(self) -> None:
+        """Begins nothing more: the app is about to end."""
+        for claim in self.claims.values():
+            claim.active = False
 
     def acknowledged(self, claim: Claim, span: Span, count: int) -> None:
         """The effects of a span are durable."""
@@ -98,7 +107,8 @@ class Reading:
         self._begin(self._take_all(claims))
 
     async def on_revoked(self, claims: Sequence[Claim], *, lost: bool) -> dict[Place, int]:
-        """See `Listener`."""
+        """See `Listener`. All of it within one budget, but a moment to give the partitions up."""
+        began = time.monotonic()
         for claim in claims:
             claim.active = False
         try:
@@ -115,7 +125,10 @@ class Reading:
                 del self.claims[claim.place]
             if not lost and claim.restored and claim.watermark.position > claim.committed:
                 offsets[claim.place] = claim.watermark.position
-        await self._give_up({claim.place.partition for claim in claims})
+        rest = self._settings.release_seconds - (time.monotonic() - began)
+        await self._give_up(
+            {claim.place.partition for claim in claims}, max(rest, _LEAST_LEAVING_SECONDS)
+        )
         return offsets
 
     def on_batches(self, batches: Sequence[tuple[Claim, Batch]]) -> None:
@@ -134,7 +147,8 @@ class Reading:
     def on_end(self, ends: Sequence[tuple[Claim, int]]) -> None:
         """See `Listener`."""
         for claim, offset in ends:
-            if self.claims.get(claim.place) is claim:
+            known = self.claims.get(claim.place) is claim and claim.active
+            if known and not claim.stopped:  # or what was passed over would count as done
                 claim.watermark.reach(offset)
 
     def on_failed(self, error: Exception) -> None:
@@ -160,13 +174,14 @@ class Reading:
         self.first_restore.set()
 
     async def _take(self, claim: Claim) -> None:
-        started = time.monotonic()
+        started = claim.moved_at = time.monotonic()
         while claim.active:
             try:
                 await self._restore(claim)
             except UnavailableError as error:
                 if error.code is Code.WORKER_FENCED or not claim.active:
-                    return  # somebody else has it already; the group will tell
+                    claim.stopped = error  # somebody else has it already; the group will tell
+                    return
                 _log.warning("waiting to restore", place=str(claim.place), error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
@@ -181,8 +196,12 @@ class Reading:
     async def _restore(self, claim: Claim) -> None:
         partition = claim.place.partition
         await self._engine.ownership.take(partition)
+        if not claim.active:
+            return
         claim.watermark = Watermark(await self._position(claim))
-        if claim.active:
+        async with self._hooks[partition]:  # they are done before those of its end begin
+            if not claim.active:
+                return
             stage = self._engine.stages.get(claim.place.topic)
             if stage is not None:
                 stage.restored(claim)
@@ -192,11 +211,11 @@ class Reading:
     async def _position(self, claim: Claim) -> int:
         """Where to read on: what the state says, else what the group says, else the beginning."""
         place = claim.place
+        position = self._engine.ownership.position(place.partition, place.topic)
         low, high = (await self._membership.ends([place]))[place]
         claim.high_watermark = high
         committed = (await self._membership.committed([place]))[place]
         claim.committed = committed
-        position = self._engine.ownership.position(place.partition, place.topic)
         if position is None:
             position = committed if committed >= 0 else low
         if position < low:
@@ -227,12 +246,25 @@ class Reading:
             claim.look_whether_idle()
             await claim.idle.wait()  # agents of Faust's manual end what they have begun
 
-    async def _give_up(self, partitions: set[int]) -> None:
+    async def _give_up(self, partitions: set[int], seconds: float) -> None:
         still = {claim.place.partition for claim in self.claims.values()}
-        for partition in sorted(partitions - still):
+        gone = sorted(partitions - still)
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*(self._tell_revoked(partition) for partition in gone))
+        except TimeoutError:
+            _log.warning("hooks abandoned at a revoke", seconds=seconds)
+        finally:
+            leaving = [self._engine.ownership.give_up(partition) for partition in gone]
+        # a take-over that has begun must not reach the broker after the next owner's
+        tasks = [task for task in leaving if task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    async def _tell_revoked(self, partition: int) -> None:
+        async with self._hooks[partition]:
             for hook in self._engine.revoked:
                 await hook(partition)
-            self._engine.ownership.give_up(partition)
 
     # going on
 
@@ -257,26 +289,42 @@ class Reading:
     async def measure(self) -> None:
         """Takes note of the partitions' ends; ends the app if there is lag and no movement.
 
+        So it does if a partition can't be written any more and the group does not say that it went.
+
         Raises:
             UnavailableError: the worker has left its group.
         """
-        claims = {claim.place: claim for claim in self.claims.values() if claim.restored}
+        claims = {c.place: c for c in self.claims.values() if c.restored or c.stopped}
         ends = await self._membership.high_watermarks(list(claims))
         now = time.monotonic()
         for place, claim in claims.items():
             claim.high_watermark = max(claim.high_watermark, ends[place])
-            if not claim.lag:
+            claim.stopped = claim.stopped or self._engine.ownership.failure(place.partition)
+            if not claim.lag and claim.stopped is None:
                 claim.moved_at = now
         ENGINE_LAG.labels(self._settings.app).set(sum(claim.lag for claim in claims.values()))
-        stalled = [c for c in claims.values() if now - c.moved_at > self._settings.stall_seconds]
-        if stalled:
-            worst = max(stalled, key=lambda claim: now - claim.moved_at)
-            raise_for = worst.stopped or UnavailableError(
-                Code.WORKER_STALLED,
-                f"{worst.place} stands still at {worst.watermark.position} with {worst.lag} left.",
-                hint="The worker ends so that it is started anew.",
-            )
-            self._crash(raise_for)
+        worst = self._worst()
+        if worst is not None:
+            self._crash(worst.stopped or _stalled(worst))
+
+    def _worst(self) -> Claim | None:
+        """The partition that has stood still for longest, if it is too long."""
+        now = time.monotonic()
+        claims = [claim for claim in list(self.claims.values()) if claim.lag or claim.stopped]
+        stalled = [c for c in claims if now - c.moved_at > self._patience_seconds(c)]
+        return min(stalled, key=lambda claim: claim.moved_at, default=None)
+
+    def _patience_seconds(self, claim: Claim) -> float:
+        """How long a claim may stand still. Who is fenced learns of it from the group, or never."""
+        stall_seconds = self._settings.stall_seconds
+        if isinstance(claim.stopped, FencedError):
+            return min(stall_seconds, 2 * self._settings.session_timeout_seconds)
+        return stall_seconds
+
+    def standstill(self) -> str | None:
+        """What shows that the app has come to a standstill; from any thread."""
+        worst = self._worst()
+        return None if worst is None else str(worst.stopped or _stalled(worst))
 
     def fault(self) -> str | None:
         """What keeps the app from being ready: partitions not restored, or stopped."""
@@ -287,3 +335,11 @@ class Reading:
         if stopped:
             return f"stopped: {'; '.join(stopped)}"
         return f"restoring {', '.join(restoring)}" if restoring else None
+
+
+def _stalled(claim: Claim) -> UnavailableError:
+    return UnavailableError(
+        Code.WORKER_STALLED,
+        f"{claim.place} stands still at {claim.watermark.position} with {claim.lag} left.",
+        hint="The worker ends so that it is started anew.",
+    )

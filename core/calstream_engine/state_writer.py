@@ -21,7 +21,7 @@ class StateWriter:
     @property
     def partitions(self) -> Sequence[int]:
         """The partitions that may be written now."""
-        return [o.partition for o in self._ownership.partitions if o.writer and not o.given_up]
+        return [o.partition for o in self._ownership.partitions if o.writer and o.is_ready]
 
     def work(self, partition: int) -> Work:
         """An empty unit of work, to be filled and given to `write`.

@@ -6,7 +6,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from calstream_core.errors import Code, UnavailableError
+from calstream_core.errors import CalstreamError, Code, RecordError, UnavailableError
 
 Headers = list[tuple[str, bytes]]
 
@@ -96,11 +96,13 @@ class AsyncProducer:
 
         Returns:
             A future that is done when the broker has confirmed all of them, or that raises
-            UnavailableError when it has not in time; some of them may be there all the same.
+            UnavailableError when it has not in time, RecordError when a topic takes none that
+            large; some of them may be there all the same.
 
         Raises:
             UnavailableError: the queue is full, so the broker has been away for a while; some of
                 the records may be sent all the same.
+            RecordError: one of them is too large; some may be sent all the same.
         """
         latch = _Latch(self._loop.create_future(), self._settled)
         produce, report = self._producer.produce, latch.report
@@ -198,10 +200,19 @@ def _queue_full() -> UnavailableError:
     )
 
 
-def _cannot_go_on(error: KafkaException) -> UnavailableError:
-    return UnavailableError(
-        Code.BROKER_UNAVAILABLE, f"The producer can't go on: {error.args[0].str()}."
-    )
+def _cannot_go_on(error: KafkaException) -> CalstreamError:
+    return not_confirmed(error.args[0])
+
+
+def not_confirmed(error: KafkaError) -> CalstreamError:
+    """What it means that a record was not confirmed: mostly that the broker is away."""
+    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        return RecordError(
+            Code.RECORD_TOO_LARGE,
+            "The topic takes no record that large.",
+            hint="Raise its `max.message.bytes`.",
+        )
+    return UnavailableError(Code.BROKER_UNAVAILABLE, f"The broker did not confirm: {error.str()}.")
 
 
 class _Latch:
@@ -236,5 +247,4 @@ class _Latch:
         if self._error is None:
             self.future.set_result(None)
         else:
-            text = f"The broker did not confirm: {self._error.str()}."
-            self.future.set_exception(UnavailableError(Code.BROKER_UNAVAILABLE, text))
+            self.future.set_exception(not_confirmed(self._error))

@@ -7,21 +7,38 @@ Here the record goes to the dead letters first; where the app has none, the work
 import asyncio
 from typing import Any
 
+import structlog
 from faust.agents import Agent as FaustAgent
 from faust.types import AgentT
 
+from calstream_core.errors import Code, ConfigError
 from calstream_engine.transport.messages import EngineMessage
+
+_log = structlog.get_logger()
 
 
 class Agent(FaustAgent):
-    """An agent as Faust's manual describes it, on the engine's transport."""
+    """An agent as Faust's manual describes it, on the engine's transport.
+
+    Raises:
+        ConfigError: an option that Faust's own rebalance would be needed for.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
+        if options.get("isolated_partitions"):
+            raise ConfigError(
+                Code.ENGINE_UNSUPPORTED,
+                "Agents can't have isolated partitions: the engine moves partitions one by one.",
+                hint="A batch is of one partition: `calstream_engine.batch_agent`.",
+            )
         users = options.pop("on_error", None)
 
         async def on_error(agent: AgentT[Any], error: BaseException) -> None:
             if users is not None:
-                await users(agent, error)
+                try:
+                    await users(agent, error)
+                except Exception:  # noqa: BLE001 - the record is settled all the same
+                    _log.exception("an agent's on_error failed", agent=agent.name)
             await self._settle_failure(error)
 
         super().__init__(*args, on_error=on_error, **options)

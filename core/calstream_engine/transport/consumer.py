@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
+from faust.exceptions import KeyDecodeError, ValueDecodeError
 from faust.types import TP, Message
 from faust.types.transports import ConsumerCallback, ConsumerT, TPorTopicSet
 from mode import Service
@@ -26,7 +27,7 @@ from calstream_core.metrics import DEAD_LETTERS
 from calstream_engine.claim import Claim
 from calstream_engine.configuration import Mode
 from calstream_engine.engine import Engine
-from calstream_engine.failures import DeadLetterGuard, dead_letter
+from calstream_engine.failures import DeadLetterGuard, WorkerStopError, dead_letter
 from calstream_engine.reading import Reading
 from calstream_engine.records import Batch, Place, Record, offset_of
 from calstream_engine.transport.messages import EngineMessage, batch_message, record_message
@@ -59,6 +60,7 @@ class Consumer(Service, ConsumerT):
         self._inbox: deque[EngineMessage] = deque()
         self._news = asyncio.Event()
         self._records: dict[EngineMessage, Record] = {}
+        self._buried: set[EngineMessage] = set()
         self._reading: Reading | None = None
         self._ending: asyncio.Future[None] | None = None
         self.first_restore = asyncio.Event()
@@ -121,6 +123,12 @@ class Consumer(Service, ConsumerT):
                 Code.TOPICS_DIFFER,
                 f"Topics and changelogs of an app need equal numbers of partitions: {counts}.",
             )
+        dead = self._engine.settings.dead_topic
+        if dead is not None and self.app.producer.partition_count(dead) < max(counts.values()):
+            raise ConfigError(
+                Code.TOPICS_DIFFER,
+                f"{dead} needs as many partitions as the topics whose dead letters it takes.",
+            )
 
     # delivering
 
@@ -159,20 +167,20 @@ class Consumer(Service, ConsumerT):
             await self.sleep(self.commit_interval)
             if not self.reading.topics:
                 continue
-            # a commit that fails keeps nobody from seeing that nothing moves
-            for act in (self.reading.commit, self.reading.measure):
+            for step in (self.reading.commit, self.reading.measure):
                 try:
-                    await act()
+                    await step()
                 except UnavailableError as error:
-                    app = self._engine.settings.app
-                    _log.warning(f"no answer to {act.__name__}", app=app, error=str(error))
+                    _log.warning("not told yet", app=self._engine.settings.app, error=str(error))
 
     def ack(self, message: Message) -> bool:
         """An agent is done with a message; it counts once what it sent is delivered."""
         assert isinstance(message, EngineMessage)
-
-        if self._records.pop(message, None) is not None:  # a record, and not a buried one
+        message.acked = True  # a second acknowledgement is none
+        is_record = self._records.pop(message, None) is not None
+        if is_record and message not in self._buried:
             self._guard.check(message.partition, handled=1, rejected=0)
+        self._buried.discard(message)
 
         def done() -> None:
             self.reading.acknowledged(message.claim, message.span, message.count)
@@ -185,8 +193,9 @@ class Consumer(Service, ConsumerT):
 
     def abandon(self, message: EngineMessage) -> None:
         """A message of a claim that takes nothing new: whoever has the partition reads it again."""
-        self._records.pop(message, None)
-        self.reading.abandoned(message.claim, message.count)
+        self._buried.discard(message)
+        if self._records.pop(message, None) is not None or isinstance(message.value, Batch):
+            self.reading.abandoned(message.claim, message.count)
 
     async def bury(self, message: EngineMessage, error: BaseException) -> bool:
         """Sends a record to the dead letters, or ends the app where that is not allowed.
@@ -194,28 +203,45 @@ class Consumer(Service, ConsumerT):
         Returns:
             Whether it is there, so that it may be acknowledged.
         """
-        record = self._records.pop(message, None)
-        topic = self._engine.settings.dead_topic
-        if record is None or topic is None or isinstance(error, InvariantError | UnavailableError):
-            self.crash_app(error if isinstance(error, Exception) else RuntimeError(str(error)))
+        if message.claim.ended:
+            self.abandon(message)  # whoever has the partition reads it again
             return False
-        if not isinstance(error, CalstreamError):
-            undecodable = "Decode" in type(error).__name__
-            code = Code.RECORD_UNREADABLE if undecodable else Code.RECORD_FAILED
-            error = RecordError(code, type(error).__name__)
-        stage = self._engine.settings.app
+        if message in self._buried:
+            return True  # by another agent of the topic
         try:
-            self._guard.check(message.partition, handled=0, rejected=1)
-            await self.app.producer.outbox.send_all([dead_letter(topic, stage, record, error)])
+            await self._bury(message, error)
         except CalstreamError as failure:
+            self.abandon(message)
             self.crash_app(failure)
             return False
+        return True
+
+    async def _bury(self, message: EngineMessage, failure: BaseException) -> None:
+        topic = self._engine.settings.dead_topic
+        record = self._records.get(message)
+        place = f"offset {message.offset} of {message.claim.place}"
+        if isinstance(failure, InvariantError | UnavailableError):
+            raise failure
+        error = failure if isinstance(failure, CalstreamError) else _told(failure)
+        if record is None:  # a batch, whose handler must not raise
+            raise InvariantError(error.code, f"{error.message} ({place})") from failure
+        if topic is None:
+            raise WorkerStopError(
+                error.code,
+                f"{error.message} ({place})",
+                hint="The app has no topic for dead letters, so it stops.",
+            ) from failure
+        stage = self._engine.settings.app
+        self._guard.check(message.partition, handled=0, rejected=1)
+        self._buried.add(message)
+        await self.app.producer.outbox.send_all([dead_letter(topic, stage, record, error)])
         DEAD_LETTERS.labels(stage, error.code).inc()
         _log.warning("dead letter", stage=stage, code=error.code)
-        return True
 
     def crash_app(self, error: Exception) -> None:
         """Ends the app; what was not committed is read again by whoever comes next."""
+        if self._reading is not None:
+            self._reading.halt()
         self._ending = asyncio.ensure_future(self.app.crash(error))
 
     # what else Faust may ask
@@ -320,3 +346,10 @@ class Consumer(Service, ConsumerT):
 
 def _unsupported(what: str) -> ConfigError:
     return ConfigError(Code.ENGINE_UNSUPPORTED, f"The engine's consumer does not {what}.")
+
+
+def _told(failure: BaseException) -> RecordError:
+    """What a stranger's exception means; its own text may hold what is nobody's business."""
+    undecodable = isinstance(failure, KeyDecodeError | ValueDecodeError)
+    code = Code.RECORD_UNREADABLE if undecodable else Code.RECORD_FAILED
+    return RecordError(code, type(failure).__name__)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from faust.types.tuples import TP, ConsumerMessage
+from faust.types.tuples import TP, ConsumerMessage, Message
 
 from calstream_engine.claim import Claim
 from calstream_engine.records import Batch, Record, offset_of
@@ -45,6 +45,11 @@ def batch_message(claim: Claim, batch: Batch, span: Span) -> EngineMessage:
     message.span = span
     message.count = len(batch)
     return message
+
+
+def has_ended(message: Message) -> bool:
+    """Whether it was read under a claim that has ended: nothing done for it counts any more."""
+    return isinstance(message, EngineMessage) and message.claim.ended
 
 
 def _message(claim: Claim, offset: int, key: Any, value: Any, at: float) -> EngineMessage:

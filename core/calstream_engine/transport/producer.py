@@ -12,16 +12,21 @@ from typing import Any, NoReturn
 
 from confluent_kafka import KafkaError, Message
 from confluent_kafka.admin import AdminClient, NewTopic
+from faust.streams import current_event
 from faust.transport.producer import Producer as FaustProducer
 from faust.types import TP, HeadersArg, RecordMetadata
 from faust.types.tuples import FutureMessage
 from mode import Seconds, want_seconds
 
 from calstream_core.errors import Code, ConfigError, UnavailableError
-from calstream_core.kafka import AsyncProducer
+from calstream_core.kafka import AsyncProducer, verify_partitioner
 from calstream_core.kafka.limits import REQUEST_BYTES
 from calstream_core.kafka.partition import murmur2
+from calstream_core.kafka.producer import not_confirmed
+from calstream_engine.transport.messages import has_ended
 from calstream_engine.watermark import Span, Watermark
+from calstream_engine.work import check_size
+from calstream_engine.writer import FencedError
 
 _TOPIC_SECONDS = 30.0
 _SIGN = 0x7FFFFFFF
@@ -33,7 +38,12 @@ class Producer(FaustProducer):
     outbox: AsyncProducer
 
     async def on_start(self) -> None:
-        """Makes the client. Faust's own buffer is not started: nothing goes through it."""
+        """Makes the client. Faust's own buffer is not started: nothing goes through it.
+
+        Raises:
+            InvariantError: keys would be hashed in another way than by Kafka's own clients.
+        """
+        verify_partitioner()
         settings = self.transport.engine.settings  # type: ignore[attr-defined]  # ours has it
         self._client = {"bootstrap.servers": settings.bootstrap_servers, **settings.client}
         self.outbox = AsyncProducer(
@@ -66,6 +76,9 @@ class Producer(FaustProducer):
 
         Returns:
             A future that is done once the broker has it.
+
+        Raises:
+            RecordError: it is too large for the broker.
         """
         return self._post(topic, key, value, partition, timestamp, headers)
 
@@ -74,7 +87,15 @@ class Producer(FaustProducer):
         return await (await self.send(*args, **options))
 
     def send_soon(self, fut: FutureMessage) -> None:
-        """Queues a record of a table or a topic at once, without a task in between."""
+        """Queues a record of a table or a topic at once, without a task in between.
+
+        Raises:
+            FencedError: it is sent while handling a record of a claim that has ended.
+            RecordError: it is too large for the broker.
+        """
+        event = current_event()
+        if event is not None and has_ended(event.message):
+            raise FencedError(Code.WORKER_FENCED, "The partition is another worker's now.")
         message = fut.message
         topic: str = message.channel.get_topic_name()
         sent = self._post(
@@ -91,11 +112,12 @@ class Producer(FaustProducer):
                 return
             if done.exception() is None:
                 result = done.result()
-                fut.set_result(result)
+                if not fut.done():  # whoever waited for it may have given up
+                    fut.set_result(result)
                 table: Any = self.app.tables._changelogs.get(topic)  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
                 if table is not None:
                     table.data.delivered(result.partition, message.key, result.offset)
-                if message.callback is not None:
+                if message.callback is not None and not fut.cancelled():
                     message.callback(fut)
 
         sent.add_done_callback(published)
@@ -116,17 +138,23 @@ class Producer(FaustProducer):
         timestamp: float | None,
         headers: HeadersArg | None,
     ) -> "asyncio.Future[RecordMetadata]":
+        pairs = headers.items() if isinstance(headers, Mapping) else (headers or ())
+        listed = [(name, text) for name, text in pairs]
+        check_size(topic, key, value, listed)
         if partition is None:
             partition = self.key_partition(topic, key or b"").partition
-        span = self._sent.begin(self._sent.read_to + 1)
         future: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
-        pairs = headers.items() if isinstance(headers, Mapping) else (headers or ())
+        span: Span
 
         def report(error: KafkaError | None, message: Message) -> None:
             self._reported(future, span, error, message)
 
-        record = (topic, key, value, partition, [(name, text) for name, text in pairs])
-        self.outbox.post(record, report, int((timestamp or 0) * 1000))
+        self.outbox.post(
+            (topic, key, value, partition, listed), report, int((timestamp or 0) * 1000)
+        )
+        span = self._sent.begin(
+            self._sent.read_to + 1
+        )  # a record that is refused is not waited for
         return future
 
     def _reported(
@@ -137,9 +165,7 @@ class Producer(FaustProducer):
         message: Message,
     ) -> None:
         if error is not None:
-            failure = UnavailableError(
-                Code.BROKER_UNAVAILABLE, f"The broker did not confirm: {error.str()}."
-            )
+            failure = not_confirmed(error)
             if not future.done():
                 future.set_exception(failure)
                 future.exception()  # looked at here: the app ends with it

@@ -64,8 +64,8 @@ class Stream(faust.Stream[Any]):
                     self._consumer.abandon(message)
                     continue
                 if isinstance(found.value, Undecodable):
-                    await self._consumer.bury(message, found.value.error)
-                    await self.ack(found)
+                    if await self._consumer.bury(message, found.value.error):
+                        await self.ack(found)
                     continue
             _current_event.set(weakref.ref(found))
             self.current_event = found

@@ -8,10 +8,10 @@ record is handed out, one store for each partition, and closes it when the parti
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-import structlog
 from faust.stores.base import SerializedStore
 from faust.streams import current_event
 from faust.tables.manager import TableManager
+from faust.tables.sets import SetTable
 from faust.types import TP
 from faust.types.tables import CollectionT
 from yarl import URL
@@ -22,7 +22,6 @@ from calstream_engine.work import TableSpec
 
 STORE_URL = URL("calstream://")
 _EVERY_VERSION = "every_version"
-_log = structlog.get_logger()
 
 
 class TableStore(SerializedStore[Any, Any]):
@@ -46,7 +45,7 @@ class TableStore(SerializedStore[Any, Any]):
         event = current_event()
         if event is not None:
             return [event.message.partition]
-        return [owned.partition for owned in ownership.partitions]
+        return [owned.partition for owned in ownership.partitions if owned.is_ready]
 
     def _get(self, key: bytes) -> bytes | None:
         for partition in self._partitions():
@@ -82,7 +81,7 @@ class TableStore(SerializedStore[Any, Any]):
         self._store(partition).apply([(key, value)], offset + 1)
 
     def forget(self, partition: int) -> None:
-        """The partition is no longer ours."""
+        """The partition is no longer ours, and what is not delivered no longer counts."""
         self._pending.pop(partition, None)
 
     def _iteritems(self) -> Iterator[tuple[bytes, bytes]]:
@@ -137,12 +136,7 @@ class Tables(TableManager):
         Raises:
             ConfigError: a kind of table that is not safe.
         """
-        if table.is_global or table.window is not None:
-            raise ConfigError(
-                Code.ENGINE_UNSUPPORTED,
-                f"Table {table.name} is global or windowed; the engine has neither.",
-                hint="Read another app's topic with a view; expire keys with the schedule.",
-            )
+        _refuse_unsafe(table)
         table._store = STORE_URL  # type: ignore[attr-defined]  # noqa: SLF001 - Faust's tables take it only when made
         return super().add(table)
 
@@ -150,17 +144,21 @@ class Tables(TableManager):
         """Starts the tables and tells the engine of them."""
         app: Any = self.app
         engine = app.transport.engine
-        if app.conf.table_standby_replicas and engine.settings.state_directory is None and self:
-            _log.info("standby replicas are not kept", hint="see the engine's page in the docs")
         self._tables_finalized.set()
         for table in self.values():
+            _refuse_unsafe(table)  # a window comes after the declaration
             topic = table.changelog_topic.get_topic_name()
             options = table.options or {}
             engine.ownership.add_table(
                 TableSpec(table.name, topic, bool(options.get(_EVERY_VERSION)))
             )
             await table.maybe_start()
+        engine.revoked.append(self._forget)
         self._tables_registered.set()
+
+    async def _forget(self, partition: int) -> None:
+        for table in self.values():
+            table.data.forget(partition)
 
     def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Nothing to do: the engine's consumer gives partitions up."""
@@ -183,3 +181,23 @@ class Tables(TableManager):
         await app.consumer.leave()
         for table in self.values():
             await table.stop()
+
+
+def _refuse_unsafe(table: Any) -> None:
+    """Refuses what could not be restored as it was, or would change another's partition."""
+    unsafe = {
+        "global": table.is_global,
+        "windowed": table.window is not None,
+        "a set": isinstance(table, SetTable),
+        "spread by a partitioner": table.use_partitioner,
+        "given callbacks of Faust's recovery": bool(
+            table._recover_callbacks or table._on_changelog_event  # noqa: SLF001 - no public way
+        ),
+    }
+    for kind, is_so in unsafe.items():
+        if is_so:
+            raise ConfigError(
+                Code.ENGINE_UNSUPPORTED,
+                f"Table {table.name} is {kind}; the engine has no such tables.",
+                hint="Read another app's topic with a view; expire keys with the schedule.",
+            )

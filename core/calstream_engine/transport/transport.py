@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import faust
 from faust.transport import base
+from faust.types.enums import ProcessingGuarantee
 from mode import Service
 from yarl import URL
 
@@ -29,8 +30,10 @@ FAUST_SETTINGS: dict[str, Any] = {
     "Stream": Stream,
     "TableManager": Tables,
     "store": str(STORE_URL),
+    "table_standby_replicas": 0,
+    "topic_disable_leader": True,
 }
-"""The classes of Faust that an app on the engine replaces. Given to `faust.App`."""
+"""What an app on the engine needs. Given to `faust.App`."""
 
 
 class Fetcher(Service):
@@ -45,7 +48,8 @@ class Transport(base.Transport):
     """Makes the consumer and the producer of an app, and holds its part of the engine.
 
     Raises:
-        ConfigError: the app was made without the engine's classes.
+        ConfigError: the app was made without the engine's classes, or wants of Faust what the
+            engine does not do.
     """
 
     Consumer: ClassVar[Any] = Consumer
@@ -64,12 +68,37 @@ class Transport(base.Transport):
                     hint="Make it with `calstream_engine.create_app`, or give `faust.App` the"
                     " settings in `calstream_engine.FAUST_SETTINGS`.",
                 )
+        _refuse_unsafe(app)
         settings = getattr(app, "engine_settings", None) or _settings_of(app, url)
         self.engine = Engine(settings, Ownership(settings))
 
     def create_transaction_manager(self, *_args: Any, **_options: Any) -> Any:
         """Refused: Faust's own transactions mix up partitions."""
         raise ConfigError(Code.ENGINE_UNSUPPORTED, "Faust's exactly_once is not supported.")
+
+
+def _refuse_unsafe(app: Any) -> None:
+    """Refuses what would be promised and not be kept."""
+    if app.conf.processing_guarantee == ProcessingGuarantee.EXACTLY_ONCE:
+        raise ConfigError(
+            Code.ENGINE_UNSUPPORTED,
+            "Faust's exactly_once is not supported: its transactions mix up partitions.",
+            hint="Use `calstream_engine.create_app` in transactional mode.",
+        )
+    if app.conf.table_standby_replicas:
+        raise ConfigError(
+            Code.ENGINE_UNSUPPORTED,
+            f"The engine keeps no standby replicas, and {app.conf.table_standby_replicas} is asked"
+            " for (1 is Faust's default).",
+            hint="Set `table_standby_replicas=0`, as FAUST_SETTINGS does: a partition that moves is"
+            " restored in bulk, or from the disk where it was before.",
+        )
+    if not app.conf.topic_disable_leader:
+        raise ConfigError(
+            Code.ENGINE_UNSUPPORTED,
+            "The engine elects no leader among workers.",
+            hint="Set `topic_disable_leader=True`, as FAUST_SETTINGS does.",
+        )
 
 
 def _settings_of(app: Any, url: list[URL]) -> EngineSettings:
