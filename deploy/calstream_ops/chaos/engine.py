@@ -49,7 +49,7 @@ def _run(folder: Path, events: int, seed: int, began: float) -> Report:
         except CalstreamError as error:
             # the comparison says what it did to the records
             trial.findings.append(str(error))
-            trial.source.finish()
+            trial.abandon()
         sys.stderr.write("comparing with the reference\n")
         evidence = Evidence(
             trial.address, trial.source.written, trial.fleet.directories, folder / "restored"

@@ -94,6 +94,10 @@ class Fleet:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kills all. May be called again."""
         for worker in self.workers:
             if worker.child is not None:
                 worker.child.kill()

@@ -18,7 +18,7 @@ WORKERS: Final = 3
 
 _MOST_WORKERS = 5
 _CALM = 0.7
-_SECTION_SECONDS = (1.0, 2.5)
+_SECTION_SECONDS = (0.3, 1.5)
 _FIRES_AT = (0.2, 0.8)
 _PAUSE_SECONDS = (0.0, 4.0)
 
@@ -65,7 +65,8 @@ class Moment:
         records_per_second: how fast they flow.
         pick: which one it hits, from 0 to 1: a place among those that it can hit.
         pause_seconds: how long what it hits is down.
-        calm: whether it waits until every partition is restored; else it may hit a rebalance.
+        calm: whether the section waits until every partition is restored; else the fault may hit
+            a rebalance.
     """
 
     fault: Fault

@@ -77,13 +77,16 @@ class Trial:
         for _ in range(WORKERS):
             self.fleet.add()
         for number, moment in enumerate(moments, 1):
+            if moment.calm:
+                self._until(
+                    lambda: all(self.fleet.owners().values()),
+                    "not every partition has been restored",
+                )
             self.source.allow(moment.ends_at, moment.records_per_second)
             self._until(
                 lambda at=moment.fires_at: len(self.source.written) >= at,  # type: ignore[misc]  # a default binds it
                 "the source does not flow",
             )
-            if moment.calm:
-                self._until_calm()
             self._say(f"{number} of {len(moments)}: {moment.fault}, {self._place(moment)}")
             self._do(moment)
         last = moments[-1]
@@ -94,6 +97,11 @@ class Trial:
         self.source.finish()
         self._drain()
         self._leave()
+
+    def abandon(self) -> None:
+        """Ends source and workers as they are, so that what is there can be compared."""
+        self.fleet.close()
+        self.source.finish()
 
     def _place(self, moment: Moment) -> str:
         lag = self._lag()
@@ -108,9 +116,8 @@ class Trial:
             case Fault.TAKE_OVER:
                 self._take_over(moment)
             case Fault.COMPACT:
-                before = [self._offsets(number) for number in range(PARTITIONS)]
                 self._take_over(moment)
-                self._compact(before)
+                self._compact()
                 self._restore_anew(moment)
             case Fault.RESTART_BROKER:
                 self._restart_broker(moment)
@@ -160,14 +167,17 @@ class Trial:
         self.fleet.resume(worker)
         self.counts["takeovers"] += 1
 
-    def _compact(self, before: Sequence[set[int]]) -> None:
+    def _compact(self) -> None:
         """Waits until every partition of the state's log has lost records to compaction."""
-        waiting = set(range(PARTITIONS))
+        waiting = {number: self._offsets(number) for number in range(PARTITIONS)}
 
         def compacted() -> bool:
-            for partition in list(waiting):
-                if before[partition] - self._offsets(partition):
-                    waiting.discard(partition)
+            for partition, seen in list(waiting.items()):
+                now = self._offsets(partition)
+                if seen - now:
+                    del waiting[partition]
+                else:
+                    waiting[partition] = now  # where there was nothing yet, there is by now
             return not waiting
 
         self._until(compacted, "the state's log is not compacted")
@@ -227,11 +237,6 @@ class Trial:
                     Code.PROCESS_FAILED, f"After {seconds:.0f} s: {otherwise}. {self._describe()}"
                 )
             time.sleep(_LOOK_SECONDS)
-
-    def _until_calm(self) -> None:
-        self._until(
-            lambda: all(self.fleet.owners().values()), "not every partition has been restored"
-        )
 
     def _drain(self) -> None:
         """Waits until both groups are at the end of the source; a stall is a finding."""
