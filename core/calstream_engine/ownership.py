@@ -175,7 +175,7 @@ class Ownership:
 
     async def _leave(self, owned: Owned, before: "asyncio.Task[None] | None") -> None:
         if before is not None:
-            await before
+            await asyncio.gather(before, return_exceptions=True)  # whose failure was told to it
         if owned.taking is not None:
             await asyncio.gather(owned.taking, return_exceptions=True)
         try:

@@ -7,6 +7,7 @@ pace of its own, so that it hits a busy stream.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from random import Random
 from typing import Final
 
@@ -21,6 +22,7 @@ _CALM = 0.7
 _SECTION_SECONDS = (0.3, 1.5)
 _FIRES_AT = (0.2, 0.8)
 _PAUSE_SECONDS = (0.0, 4.0)
+_LEAVES = 0.6
 
 
 class Fault(StrEnum):
@@ -133,7 +135,7 @@ def schedule(events: int, seed: int) -> Sequence[Moment]:
             pause_seconds=random.uniform(*_PAUSE_SECONDS),
             calm=random.random() < _CALM,
         )
-        for fault, begin, end in zip(faults, bounds, bounds[1:], strict=False)
+        for fault, (begin, end) in zip(faults, pairwise(bounds), strict=True)
     ]
 
 
@@ -156,6 +158,3 @@ def _faults(minima: Minima, random: Random) -> list[Fault]:
                 faults[place] = Fault.LEAVE
             workers += 1 if faults[place] is Fault.JOIN else -1
     return faults
-
-
-_LEAVES = 0.6

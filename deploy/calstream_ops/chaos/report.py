@@ -7,6 +7,7 @@ from typing import Any, Final
 from calstream_ops.chaos.moments import Minima
 from calstream_ops.chaos.verdict import Verdict
 
+_TOLD: Final = 60
 _STATE: Final = ("state", "restored", "disks", "positions")
 
 
@@ -69,8 +70,10 @@ class Report:
             "injected_failures": sum(self.injected.values()),
             "injected": dict(self.injected),
             "worker_exits": dict(self.exits),
-            "findings": [
-                f"{line} (seed {self.seed})"
-                for line in (*self.findings, *self.shortfalls, *self.verdict.findings)
-            ],
+            "findings": [f"{line} (seed {self.seed})" for line in self._told()],
         }
+
+    def _told(self) -> list[str]:
+        lines = [*self.findings, *self.shortfalls, *self.verdict.findings]
+        more = len(lines) - _TOLD
+        return [*lines[:_TOLD], f"... and {more} findings more"] if more > 0 else lines

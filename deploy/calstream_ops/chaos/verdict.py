@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from calstream_engine.records import Place
 from calstream_ops.chaos.reference import TRANSACTIONAL, Effect, Expected, Kind
 
-_TOLD = 20
+_TOLD = 5
 
 
 @dataclass(slots=True)
