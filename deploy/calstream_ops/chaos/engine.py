@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from calstream_core.errors import CalstreamError
+from calstream_core.logs import configure_logs
 from calstream_ops.chaos.evidence import Evidence, judge
 from calstream_ops.chaos.moments import minima_of, schedule
 from calstream_ops.chaos.report import Report
@@ -16,8 +17,7 @@ from calstream_ops.chaos.trial import Trial
 def run_engine_chaos(events: int, seed: int, *, keep: bool = False) -> Report:
     """Lets at least so many records flow through workers that are killed, and compares.
 
-    Blocks for minutes. Progress goes to standard error. No process is left, also when it is
-    interrupted.
+    Blocks for minutes. Progress goes to standard error. Nothing is left when it is interrupted.
 
     Args:
         events: how many records.
@@ -28,17 +28,21 @@ def run_engine_chaos(events: int, seed: int, *, keep: bool = False) -> Report:
         ConfigError: there is no Java, or no jars.
         UnavailableError: the broker does not start.
     """
+    configure_logs("chaos", "error")
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="calstream-chaos-"))
-    is_ok = False
+    is_wanted = True
     try:
         report = _run(folder, events, seed, began)
-        is_ok = report.ok and not keep
+        is_wanted = keep or not report.ok
+    except KeyboardInterrupt:
+        is_wanted = False
+        raise
     finally:
-        if is_ok:
-            shutil.rmtree(folder)
-        else:
+        if is_wanted:
             sys.stderr.write(f"logs and data are left in {folder}\n")
+        else:
+            shutil.rmtree(folder)
     return report
 
 

@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 @app.callback()
 def chaos() -> None:
-    """Proof by killing: what is promised must hold while everything is killed."""
+    """Prove by killing that nothing is lost."""
 
 
 @app.command()
@@ -30,11 +30,12 @@ def engine(
         bool, typer.Option("--json", help="The result as one JSON object; the same as -o json.")
     ] = False,
 ) -> None:
-    """Kill workers and the broker while records flow; compare with a plain reference.
+    """Kill workers and the broker of the engine while records flow, and compare.
 
     calstream chaos engine --events 5000
 
-    It has a broker of its own. Exits with 0 only if no effect is lost, repeated or out of order.
+    Compares what is found with a plain sequential reference. It has a broker of its own. Exits
+    with 0 only if no effect is lost, repeated or out of order.
     """
     terminal = session_of(ctx).terminal
     report = run_engine_chaos(events, seed, keep=keep)
