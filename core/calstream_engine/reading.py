@@ -277,7 +277,7 @@ class Reading:
             if claim.restored and claim.watermark.position > claim.committed
         }
         offsets = {place: claim.watermark.position for place, claim in moved.items()}
-        if offsets:
+        if offsets and not self._leaving:
             await self._membership.commit(offsets)
             for place, claim in moved.items():
                 claim.committed = offsets[place]
@@ -292,6 +292,8 @@ class Reading:
             UnavailableError: the worker has left its group.
         """
         claims = {c.place: c for c in self.claims.values() if c.restored or c.stopped}
+        if self._leaving:
+            return
         ends = await self._membership.high_watermarks(list(claims))
         now = time.monotonic()
         for place, claim in claims.items():

@@ -44,13 +44,16 @@ class Agent(FaustAgent):
         super().__init__(*args, on_error=on_error, **options)
 
     async def _settle_failure(self, error: BaseException) -> None:
+        consumer: Any = self.app.consumer
+        if isinstance(error, ConfigError):  # about the agent and not about a record
+            consumer.crash_app(error)
+            return
         for actor in list(self._actors):
             event = actor.stream.get_active_stream().current_event
             task = actor.actor_task
             failed = task is not None and (task.done() or task is asyncio.current_task())
             if not failed or event is None or not isinstance(event.message, EngineMessage):
                 continue
-            consumer: Any = self.app.consumer
             if await consumer.bury(event.message, error):
                 await actor.stream.ack(event)
             actor.stream.current_event = None

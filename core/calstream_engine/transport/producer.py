@@ -249,7 +249,8 @@ class Producer(FaustProducer):
 
 
 def _create(client: dict[str, Any], topic: NewTopic) -> None:
-    (created,) = AdminClient({**client, "log_level": 2}).create_topics([topic]).values()
+    admin = AdminClient({**client, "log_level": 2})  # lives until the answer is there
+    (created,) = admin.create_topics([topic]).values()
     try:
         created.result(_TOPIC_SECONDS)
     except Exception as error:

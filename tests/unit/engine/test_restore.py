@@ -83,10 +83,11 @@ class RestoreMachine(RuleBasedStateMachine):
 
     @rule(which=WHICH)
     def the_log_is_made_anew(self, which: int) -> None:
-        """With fewer records than the store has seen; otherwise nobody could tell."""
+        """And restored while it has fewer records than the store has seen, or nobody could tell."""
         if self.stores[which].checkpoint:
             self.logs[which] = CompactedLog(self.logs[which].topic)
-            self.complete = False
+            self._restore(0, None, [])
+            assert dict(self.stores[which].items()) == {}
 
     @rule(
         seed=st.integers(0, 2**32),
@@ -97,6 +98,11 @@ class RestoreMachine(RuleBasedStateMachine):
         self, seed: int, reads: int | None, late: list[tuple[bytes, bytes | None]]
     ) -> None:
         """To its end, or until it is interrupted; others may write meanwhile."""
+        self._restore(seed, reads, late)
+
+    def _restore(
+        self, seed: int, reads: int | None, late: list[tuple[bytes, bytes | None]]
+    ) -> None:
         consumer = FakeConsumer(self.logs, random.Random(seed), lambda log: log.append(late))
         left = iter(range(reads)) if reads is not None else None
         ends = [log.end for log in self.logs]
