@@ -1,8 +1,10 @@
 """The apps of a process: started together, watched, and stopped within a deadline."""
 
 import asyncio
+import gc
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import faust
@@ -12,6 +14,7 @@ from calstream_engine.heartbeat import Heartbeat
 from calstream_engine.transport.transport import Transport
 
 _STOP_SECONDS = 20.0
+_COLLECT_AFTER = (50_000, 20, 100)
 _log = structlog.get_logger()
 
 
@@ -36,7 +39,7 @@ class AppGroup:
             BaseException: the reason for which an app crashed.
         """
         stall_seconds = min(_transport(app).engine.settings.stall_seconds for app in self._apps)
-        with Heartbeat(stall_seconds) as self._heartbeat:
+        with _rare_collections(), Heartbeat(stall_seconds) as self._heartbeat:
             await self._run(stop)
 
     async def _run(self, stop: asyncio.Event) -> None:
@@ -117,3 +120,18 @@ def _standstill(app: faust.App) -> str | None:
         return None
     standstill: str | None = consumer.reading.standstill()
     return standstill
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Lets Python look for cycles less often.
+
+    A batch makes thousands of objects that end with it, by themselves. By default Python looks for
+    cycles among them after every 700, which took a fifth of a plain stage's time.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(*_COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
