@@ -100,7 +100,9 @@ class Membership:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._later: list[Callable[[], None]] = []
         self._claims: dict[Place, Claim] = {}
+        self._places_read: set[Place] = set()
         self._stopping = threading.Event()
         self._left = threading.Event()
         self._room = threading.Condition()
@@ -136,16 +138,21 @@ class Membership:
             self._room.notify()
 
     def read_from(self, claim: Claim, offset: int) -> None:
-        """Reads a partition from an offset on, under this claim; what was read before is void."""
+        """Begins to read a partition under this claim, from an offset on."""
 
         def read() -> None:
-            if self._claims.get(claim.place) is None:
-                return  # revoked meanwhile
-            self._claims[claim.place] = claim
-            target = [TopicPartition(claim.place.topic, claim.place.partition, offset)]
-            assert self._consumer is not None
-            self._consumer.seek(target[0])
-            self._consumer.resume(target)
+            if self._consumer is None or self._claims.get(claim.place) is not claim:
+                return  # revoked meanwhile; it may be ours again, under another claim
+            target = TopicPartition(claim.place.topic, claim.place.partition, offset)
+            try:
+                self._consumer.seek(target)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._STATE:  # noqa: SLF001 - how confluent-kafka names it
+                    raise
+                self._later.append(read)  # the assignment has not come into force yet
+            else:
+                self._consumer.resume([target])
+                self._places_read.add(claim.place)
 
         self._commands.put(read)
 
@@ -155,6 +162,7 @@ class Membership:
         def pause() -> None:
             if self._claims.get(claim.place) is claim and self._consumer is not None:
                 self._consumer.pause([TopicPartition(*claim.place)])
+                self._places_read.discard(claim.place)
 
         self._commands.put(pause)
 
@@ -303,6 +311,9 @@ class Membership:
         }
 
     def _obey(self) -> None:
+        for command in self._later:
+            self._commands.put(command)
+        self._later.clear()
         while True:
             try:
                 command = self._commands.get_nowait()
@@ -323,8 +334,7 @@ class Membership:
         self._consumer.pause(assigned)
         if message := self._consumer.poll(0):
             self._hand_over([message])
-        claims = [claim for claim in self._claims.values() if claim.restored and not claim.paused]
-        self._consumer.resume([TopicPartition(*claim.place) for claim in claims])
+        self._consumer.resume([TopicPartition(*place) for place in self._places_read])
         return False
 
     def _read(self, consumer: Consumer) -> None:
@@ -409,6 +419,7 @@ class Membership:
 
     def _ended(self, partitions: Sequence[TopicPartition]) -> list[Claim]:
         places = [Place(one.topic, one.partition) for one in partitions]
+        self._places_read.difference_update(places)
         return [claim for place in places if (claim := self._claims.pop(place, None))]
 
     def _leave(self, consumer: Consumer) -> None:
