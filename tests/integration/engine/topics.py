@@ -104,9 +104,12 @@ class Topics:
                 producer.commit_transaction(PATIENCE_SECONDS)
 
     @contextmanager
-    def open_transaction(self, topic: str, pairs: Iterable[Pair]) -> Iterator[Producer]:
+    def open_transaction(
+        self, topic: str, pairs: Iterable[Pair], *, transactional_id: str | None = None
+    ) -> Iterator[Producer]:
         """Records in a transaction that is open; aborted unless it is committed in the block."""
-        producer = Producer(self._client | {"transactional.id": secrets.token_hex(8)})
+        name = transactional_id or secrets.token_hex(8)
+        producer = Producer(self._client | {"transactional.id": name})
         producer.init_transactions(PATIENCE_SECONDS)
         producer.begin_transaction()
         for key, value in pairs:
