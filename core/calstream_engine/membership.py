@@ -165,7 +165,7 @@ class Membership:
         return self._ask(lambda consumer: _commit(consumer, offsets))
 
     def ends(self, places: Sequence[Place]) -> "asyncio.Future[dict[Place, tuple[int, int]]]":
-        """The first and the end offset of partitions, as the broker knows them now."""
+        """The first offset of partitions and the end of what can be read, as of now."""
 
         def ask(consumer: Consumer) -> dict[Place, tuple[int, int]]:
             return {

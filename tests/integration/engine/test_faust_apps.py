@@ -185,3 +185,20 @@ async def test_state_is_visible_between_records_and_only_of_partitions_that_are_
     assert (len(counts), "fig" in counts) == (2, True)
     await worker.stop()
     assert len(counts) == 0
+
+
+async def test_an_app_of_timers_needs_no_agent(
+    topics: Topics, workers: Workers, tmp_path: Path, make_app: MakeApp
+) -> None:
+    out = topics.make("out", 2)
+    app = make_app(topics, tmp_path, topics.name("timer"))
+    out_topic = app.topic(out, value_type=str)
+
+    @app.timer(0.05)  # type: ignore[untyped-decorator]  # Faust's has no types
+    async def tick() -> None:
+        await (await out_topic.send(value="tick", partition=0))
+
+    worker = await workers.start(app)
+    await topics.until_written(out, 2)
+    await worker.stop()
+    assert set(topics.values(out)) == {b'"tick"'}
