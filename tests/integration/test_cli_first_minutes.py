@@ -84,7 +84,7 @@ class Shell:
         while True:
             [sink] = self.run("sink", "list")
             ledger = self.run("topic", "list")
-            written = {each["topic"]: each["records"] for each in ledger}["sink.hubspot.ledger"]
+            written = {each["topic"]: each["offsets"] for each in ledger}["sink.hubspot.ledger"]
             if written and not sum(sink["pending"].values()):
                 return
             assert time.monotonic() < give_up_at, sink

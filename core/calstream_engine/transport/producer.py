@@ -6,6 +6,7 @@ acknowledgement is delivered. What can't be delivered ends the worker, so the ev
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn
@@ -29,6 +30,7 @@ from calstream_engine.work import check_size
 from calstream_engine.writer import FencedError
 
 _TOPIC_SECONDS = 30.0
+_PAUSE_SECONDS = 0.05
 _SIGN = 0x7FFFFFFF
 
 
@@ -234,6 +236,17 @@ class Producer(FaustProducer):
         await asyncio.to_thread(
             _create, self._client, NewTopic(topic, partitions, replication, config=settings)
         )
+        await asyncio.to_thread(self._until_known, topic)
+
+    def _until_known(self, topic: str) -> None:
+        """Brokers hear of a new topic a moment after it is made."""
+        give_up_at = time.monotonic() + _TOPIC_SECONDS
+        while not self.outbox.partitions_of(topic):
+            if time.monotonic() > give_up_at:
+                raise UnavailableError(
+                    Code.BROKER_UNAVAILABLE, f"{topic} was made, and the broker does not know it."
+                )
+            time.sleep(_PAUSE_SECONDS)
 
     def supports_headers(self) -> bool:
         """Headers are supported."""
@@ -249,7 +262,8 @@ class Producer(FaustProducer):
 
 
 def _create(client: dict[str, Any], topic: NewTopic) -> None:
-    (created,) = AdminClient({**client, "log_level": 2}).create_topics([topic]).values()
+    admin = AdminClient({**client, "log_level": 2})  # lives until the answer is there
+    (created,) = admin.create_topics([topic]).values()
     try:
         created.result(_TOPIC_SECONDS)
     except Exception as error:

@@ -256,6 +256,23 @@ async def test_lag_without_movement_ends_the_worker(
     assert [getattr(error, "code", None) for error in scene.crashes] == [Code.WORKER_STALLED]
 
 
+async def test_a_worker_that_waits_for_somebody_s_open_transaction_is_not_ended(
+    scene: ReadingScene,
+) -> None:
+    (claim,) = await scene.assign(3)
+    claim.watermark.reach(90)
+    scene.membership.readable = 90
+    for _ in range(2):
+        claim.moved_at -= 61
+        await scene.reading.measure()
+        assert scene.reading.standstill() is None
+    assert scene.crashes == []
+    scene.membership.readable = 91
+    claim.moved_at -= 61
+    await scene.reading.measure()
+    assert [getattr(error, "code", None) for error in scene.crashes] == [Code.WORKER_STALLED]
+
+
 async def test_a_worker_without_lag_is_never_ended(
     scene: ReadingScene,
 ) -> None:

@@ -1,0 +1,96 @@
+"""Stores keep what their changelog says, and on disk only as long as that can be trusted."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from calstream_engine.state import rocks as rocks_module
+from calstream_engine.state.memory import MemoryStores
+from calstream_engine.state.rocks import RocksStores
+from calstream_engine.state.store import RESERVED, StoreFactory
+
+Make = Callable[[Path], StoreFactory]
+
+
+def _memory(_directory: Path) -> StoreFactory:
+    return MemoryStores()
+
+
+@pytest.fixture(params=[_memory, RocksStores], ids=["memory", "rocks"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactory:
+    make: Make = request.param
+    return make(tmp_path)
+
+
+def test_changes_are_made_in_order(stores: StoreFactory) -> None:
+    store = stores.open("t", 0, keep_seconds=60)
+    store.apply([(b"a", b"1"), (b"b", b"2"), (b"a", None), (b"a", b"3"), (b"b", None)], 7)
+    assert dict(store.items()) == {b"a": b"3"}
+    assert (store.get(b"a"), store.get(b"b"), store.checkpoint) == (b"3", None, 7)
+    store.close()
+
+
+def test_the_engine_s_own_keys_are_kept_and_not_listed(stores: StoreFactory) -> None:
+    store = stores.open("t", 0, keep_seconds=60)
+    store.apply([(RESERVED + b"position/x", b"5"), (b"a", b"1")], 1)
+    assert store.get(RESERVED + b"position/x") == b"5"
+    assert list(store.items()) == [(b"a", b"1")]
+    store.close()
+
+
+def test_a_store_that_is_reset_is_empty(stores: StoreFactory) -> None:
+    store = stores.open("t", 0, keep_seconds=60)
+    store.apply([(RESERVED + b"position/x", b"5"), (b"a", b"1")], 9)
+    store.reset()
+    assert (dict(store.items()), store.get(RESERVED + b"position/x")) == ({}, None)
+    assert store.checkpoint == 0
+    store.close()
+
+
+def test_partitions_and_tables_share_nothing(stores: StoreFactory) -> None:
+    opened = [stores.open(table, n, keep_seconds=60) for table in ("t", "u") for n in (0, 1)]
+    for number, store in enumerate(opened):
+        store.apply([(b"a", b"%d" % number)], number + 1)
+    assert [store.get(b"a") for store in opened] == [b"0", b"1", b"2", b"3"]
+    for store in opened:
+        store.close()
+
+
+def test_state_on_disk_is_there_at_the_next_start(tmp_path: Path) -> None:
+    store = RocksStores(tmp_path).open("t", 0, keep_seconds=60)
+    store.apply([(b"a", b"1"), (RESERVED + b"position/x", b"5")], 9)
+    store.close()
+    again = RocksStores(tmp_path).open("t", 0, keep_seconds=60)
+    assert (again.get(b"a"), again.get(RESERVED + b"position/x")) == (b"1", b"5")
+    assert again.checkpoint == 9
+    again.close()
+
+
+def test_a_store_that_was_reset_stays_empty_at_the_next_start(tmp_path: Path) -> None:
+    store = RocksStores(tmp_path).open("t", 0, keep_seconds=60)
+    store.apply([(b"a", b"1")], 9)
+    store.reset()
+    store.close()
+    again = RocksStores(tmp_path).open("t", 0, keep_seconds=60)
+    assert (dict(again.items()), again.checkpoint) == ({}, 0)
+    again.close()
+
+
+def test_state_that_was_left_too_long_ago_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = RocksStores(tmp_path)
+    store = stores.open("t", 0, keep_seconds=60)
+    store.apply([(b"a", b"1")], 9)
+    store.close()
+    now = time.time()
+    monkeypatch.setattr(rocks_module.time, "time", lambda: now + 59)  # type: ignore[attr-defined]  # the module it looks at
+    again = stores.open("t", 0, keep_seconds=60)
+    assert again.get(b"a") == b"1"
+    again.close()
+    monkeypatch.setattr(rocks_module.time, "time", lambda: now + 62)  # type: ignore[attr-defined]  # the module it looks at
+    too_late = stores.open("t", 0, keep_seconds=60)
+    assert (dict(too_late.items()), too_late.checkpoint) == ({}, 0)
+    too_late.close()
