@@ -32,7 +32,6 @@ class Claim:
         "high_watermark",
         "idle",
         "moved_at",
-        "paused",
         "place",
         "records_in_flight",
         "restored",
@@ -46,7 +45,6 @@ class Claim:
         self.active = True
         self.ended = False
         self.restored = False
-        self.paused = False
         self.stopped: Exception | None = None
         self.records_in_flight = 0
         self.idle = asyncio.Event()

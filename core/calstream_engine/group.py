@@ -1,8 +1,10 @@
 """The apps of a process: started together, watched, and stopped within a deadline."""
 
 import asyncio
+import gc
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import faust
@@ -11,6 +13,7 @@ import structlog
 from calstream_engine.heartbeat import Heartbeat
 
 _STOP_SECONDS = 20.0
+_COLLECT_AFTER = (50_000, 20, 100)
 _HANG_SECONDS = 300.0
 _log = structlog.get_logger()
 
@@ -48,7 +51,7 @@ class AppGroup:
         Raises:
             BaseException: the reason for which an app crashed.
         """
-        with Heartbeat(self._hang_seconds) as self._heartbeat:
+        with _rare_collections(), Heartbeat(self._hang_seconds) as self._heartbeat:
             await self._run(stop)
 
     async def _run(self, stop: asyncio.Event) -> None:
@@ -123,3 +126,18 @@ def _standstill(app: faust.App) -> str | None:
         return None
     standstill: str | None = consumer.reading.standstill()
     return standstill
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Lets Python look for cycles less often.
+
+    A batch makes thousands of objects that end with it, by themselves. By default Python looks for
+    cycles among them after every 700, which took a fifth of a plain stage's time.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(*_COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

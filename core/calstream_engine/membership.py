@@ -14,6 +14,7 @@ several, equal numbers must stay together, which only the range assignor promise
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
@@ -38,6 +39,14 @@ T = TypeVar("T")
 
 _POLL_SECONDS = 0.05
 _STALL_SECONDS = 1.0
+_REJOIN_SECONDS = 0.5
+_REJOIN_WINDOW_SECONDS = 60.0
+_MOST_REJOINS = 5
+_FATAL = {
+    KafkaError._FATAL,  # noqa: SLF001 - how confluent-kafka names it
+    KafkaError._FENCED,  # noqa: SLF001 - how confluent-kafka names it
+    KafkaError.FENCED_INSTANCE_ID,
+}
 _log = structlog.get_logger()
 
 
@@ -91,11 +100,15 @@ class Membership:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._later: list[Callable[[], None]] = []
         self._claims: dict[Place, Claim] = {}
+        self._places_read: set[Place] = set()
         self._stopping = threading.Event()
         self._left = threading.Event()
         self._room = threading.Condition()
         self._in_flight = 0
+        self._final: KafkaError | None = None
+        self._rejoins: list[float] = []
         self._topics: list[str] = []
         self._consumer: Consumer | None = None
         self._thread = threading.Thread(target=self._run, name=f"group-{settings.group}")
@@ -125,27 +138,23 @@ class Membership:
             self._room.notify()
 
     def read_from(self, claim: Claim, offset: int) -> None:
-        """Reads a partition from an offset on, under this claim; what was read before is void."""
+        """Begins to read a partition under this claim, from an offset on."""
 
         def read() -> None:
-            if self._claims.get(claim.place) is None:
-                return  # revoked meanwhile
-            self._claims[claim.place] = claim
-            target = [TopicPartition(claim.place.topic, claim.place.partition, offset)]
-            assert self._consumer is not None
-            self._consumer.seek(target[0])
-            self._consumer.resume(target)
+            if self._consumer is None or self._claims.get(claim.place) is not claim:
+                return  # revoked meanwhile; it may be ours again, under another claim
+            target = TopicPartition(claim.place.topic, claim.place.partition, offset)
+            try:
+                self._consumer.seek(target)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._STATE:  # noqa: SLF001 - how confluent-kafka names it
+                    raise
+                self._later.append(read)  # the assignment has not come into force yet
+            else:
+                self._consumer.resume([target])
+                self._places_read.add(claim.place)
 
         self._commands.put(read)
-
-    def pause(self, claim: Claim) -> None:
-        """Reads nothing more of a partition for now."""
-
-        def pause() -> None:
-            if self._claims.get(claim.place) is claim and self._consumer is not None:
-                self._consumer.pause([TopicPartition(*claim.place)])
-
-        self._commands.put(pause)
 
     def commit(self, offsets: dict[Place, int]) -> "asyncio.Future[None]":
         """Commits offsets to the group; blocks nobody.
@@ -196,6 +205,8 @@ class Membership:
             try:
                 future.set_result(question(self._joined()))
             except KafkaException as error:
+                if error.args[0].code() in _FATAL:
+                    self._final = error.args[0]
                 future.set_exception(_unavailable(error.args[0]))
             except Exception as error:  # noqa: BLE001 - the thread goes on; who asked is told
                 future.set_exception(error)
@@ -214,23 +225,52 @@ class Membership:
 
     def _run(self) -> None:
         try:
-            self._consumer = consumer = Consumer(self._configuration())
+            while not self._stopping.is_set():
+                self._take_part()
+        except CancelledError:
+            pass  # the loop is ending, and with it whoever would listen
+        except Exception as error:  # noqa: BLE001 - a worker that reads no more must not look well
+            self._call(self._listener.on_failed, error)
+        finally:
+            self._left.set()
+            self._obey()  # whoever still waits for an answer is not left waiting
+
+    def _take_part(self) -> None:
+        """From joining to leaving, or to an error after which the client wants to be made anew.
+
+        The broker fences a static member if a reply to its joining got lost with a connection: to
+        the broker, its name belongs to a member that it has never heard of. It joins again.
+        """
+        self._final = None
+        self._consumer = consumer = Consumer(self._configuration())
+        try:
             consumer.subscribe(
                 self._topics,
                 on_assign=self._assigned,
                 on_revoke=self._revoked,
                 on_lost=self._lost,
             )
-            while not self._stopping.is_set():
+            while not self._stopping.is_set() and self._final is None:
                 self._obey()
                 if self._has_room():
                     self._read(consumer)
-        except CancelledError:
-            pass  # the loop is ending, and with it whoever would listen
-        except Exception as error:  # noqa: BLE001 - a worker that reads no more must not look well
-            self._call(self._listener.on_failed, error)
         finally:
-            self._leave()
+            self._leave(consumer)
+        if self._final is not None:
+            _log.warning("joining again", group=self._settings.group, reason=self._final.str())
+            self._count_rejoin(self._final)
+            self._stopping.wait(_REJOIN_SECONDS)
+
+    def _count_rejoin(self, error: KafkaError) -> None:
+        now = time.monotonic()
+        self._rejoins = [at for at in self._rejoins if at > now - _REJOIN_WINDOW_SECONDS] + [now]
+        if len(self._rejoins) > _MOST_REJOINS:
+            raise UnavailableError(
+                Code.WORKER_FENCED,
+                f"The group {self._settings.group} takes this worker's place away again and again:"
+                f" {error.str()}.",
+                hint="Does another worker run under the same name in the group?",
+            )
 
     def _configuration(self) -> dict[str, Any]:
         settings = self._settings
@@ -261,6 +301,9 @@ class Membership:
         }
 
     def _obey(self) -> None:
+        for command in self._later:
+            self._commands.put(command)
+        self._later.clear()
         while True:
             try:
                 command = self._commands.get_nowait()
@@ -281,8 +324,7 @@ class Membership:
         self._consumer.pause(assigned)
         if message := self._consumer.poll(0):
             self._hand_over([message])
-        claims = [claim for claim in self._claims.values() if claim.restored and not claim.paused]
-        self._consumer.resume([TopicPartition(*claim.place) for claim in claims])
+        self._consumer.resume([TopicPartition(*place) for place in self._places_read])
         return False
 
     def _read(self, consumer: Consumer) -> None:
@@ -295,7 +337,8 @@ class Membership:
         ends: list[tuple[Claim, int]] = []
         for (topic, partition), group in groupby(messages, _place):
             place = Place(topic or "", -1 if partition is None else partition)
-            claim = self._claims.get(place)
+            # before `read_from` was obeyed, what comes is of no known place: it must not count
+            claim = self._claims.get(place) if place in self._places_read else None
             records: list[Message] = []
             for message in group:
                 error = message.error()
@@ -303,8 +346,10 @@ class Membership:
                     records.append(message)
                 elif error.code() == KafkaError._PARTITION_EOF and claim is not None:  # noqa: SLF001 - how confluent-kafka names it
                     ends.append((claim, offset_of(message)))
+                elif error.code() in _FATAL:
+                    self._final = error
                 else:
-                    _raise_if_final(error)
+                    _raise_if_refused(error)
             if records and claim is not None:
                 batches.append((claim, Batch(place, records, offset_of(records[-1]) + 1)))
         if batches:
@@ -365,19 +410,21 @@ class Membership:
 
     def _ended(self, partitions: Sequence[TopicPartition]) -> list[Claim]:
         places = [Place(one.topic, one.partition) for one in partitions]
+        self._places_read.difference_update(places)
         return [claim for place in places if (claim := self._claims.pop(place, None))]
 
-    def _leave(self) -> None:
-        if self._consumer is None:
-            return
+    def _leave(self, consumer: Consumer) -> None:
         try:
-            self._consumer.close()
+            consumer.close()
+            claims = list(self._claims.values())
+            self._claims.clear()
+            self._places_read.clear()
+            if claims:  # closing a client that has failed tells nobody
+                self._wait(self._listener.on_revoked(claims, lost=True))
         except CancelledError:
             pass  # as in `_run`
         finally:
             self._consumer = None
-            self._left.set()
-            self._obey()  # whoever still waits for an answer is not left waiting
 
 
 def _place(message: Message) -> tuple[str | None, int | None]:
@@ -392,9 +439,9 @@ def _commit(consumer: Consumer, offsets: dict[Place, int]) -> None:
                 raise KafkaException(one.error)
 
 
-def _raise_if_final(error: KafkaError) -> None:
-    """Outages pass by themselves; only what does not ends the reading."""
-    if error.fatal() or error.code() in {
+def _raise_if_refused(error: KafkaError) -> None:
+    """Outages pass by themselves; what does not ends the reading."""
+    if error.code() in {
         KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - how confluent-kafka names it
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,

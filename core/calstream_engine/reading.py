@@ -135,11 +135,14 @@ class Reading:
         """See `Listener`."""
         for claim, batch in batches:
             known = self.claims.get(claim.place) is claim and claim.active
-            if not known or claim.stopped or batch.next_offset <= claim.watermark.read_to:
-                self._membership.returned(len(batch))
-                continue
-            claim.records_in_flight += len(batch)
-            self._deliver(claim, batch)
+            ready = known and claim.restored and not claim.stopped
+            # nothing is handed out twice under a claim, whatever the client reads again
+            new = batch.since(claim.watermark.read_to) if ready else None
+            if new is None or len(new) < len(batch):
+                self._membership.returned(len(batch) - (len(new) if new else 0))
+            if new is not None:
+                claim.records_in_flight += len(new)
+                self._deliver(claim, new)
 
     def on_end(self, ends: Sequence[tuple[Claim, int]]) -> None:
         """See `Listener`."""

@@ -68,6 +68,13 @@ class Batch:
     def __len__(self) -> int:
         return len(self.records)
 
+    def since(self, offset: int) -> "Batch | None":
+        """What of it lies at an offset or behind it; None if nothing does."""
+        if offset_of(self.records[0]) >= offset:
+            return self
+        records = [record for record in self.records if offset_of(record) >= offset]
+        return Batch(self.place, records, self.next_offset) if records else None
+
     def halves(self) -> tuple["Batch", "Batch"]:
         """The first and the second half of a batch of at least two records."""
         middle = len(self.records) // 2

@@ -1,6 +1,6 @@
 """A unit of work: what handling a batch changes and sends, real only once it is committed."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from calstream_core.errors import CalstreamError, Code, InvariantError, RecordError
@@ -17,6 +17,10 @@ class Outgoing(NamedTuple):
     value: bytes | None
     partition: int
     headers: Headers | None
+
+
+_tuple = tuple.__new__
+"""`_tuple(Outgoing, (...))` makes one in a third of the time that `Outgoing(...)` takes."""
 
 
 class Rejected(NamedTuple):
@@ -46,19 +50,20 @@ class TableSpec(NamedTuple):
 class TableWork:
     """A table as the work sees it: what is committed, with the work's own changes over it."""
 
-    __slots__ = ("_log", "_spec", "_staged", "_store")
+    __slots__ = ("_headers", "_log", "_spec", "_staged", "_store")
 
     def __init__(self, spec: TableSpec, store: PartitionStore) -> None:
         self._spec = spec
         self._store = store
-        self._staged: dict[bytes, tuple[bytes | None, Headers | None]] = {}
+        self._staged: dict[bytes, bytes | None] = {}
+        self._headers: dict[bytes, Headers | None] = {}
         self._log: list[tuple[bytes, bytes | None, Headers | None]] = []
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key, or None."""
         staged = self._staged
         if key in staged:
-            return staged[key][0]
+            return staged[key]
         return self._store.get(key)
 
     def put(self, key: bytes, value: bytes | None, headers: Headers | None = None) -> None:
@@ -74,8 +79,11 @@ class TableWork:
                 f"{key!r} of {spec.name} is not ours to write.",
                 hint="Views, the engine's own keys, and tables outside of transactional mode.",
             )
-        check_size(spec.topic, key, value, headers)
-        self._staged[key] = (value, headers)
+        if headers or len(key) + len(value or b"") > MAX_RECORD_BYTES:
+            check_size(spec.topic, key, value, headers)
+        self._staged[key] = value
+        if headers or self._headers:
+            self._headers[key] = headers
         if spec.every_version:
             self._log.append((key, value, headers))
 
@@ -95,19 +103,23 @@ class TableWork:
         """Removes a key."""
         self.put(key, None)
 
-    def changes(self) -> Iterator[Change]:
+    def changes(self) -> Iterable[Change]:
         """Each changed key once, with its last value."""
-        return ((key, value) for key, (value, _) in self._staged.items())
+        return self._staged.items()
 
-    def outgoing(self, partition: int) -> Iterator[Outgoing]:
+    def outgoing(self, partition: int) -> list[Outgoing]:
         """The records for the changelog."""
         topic = self._spec.topic
         if self._spec.every_version:
-            for key, value, headers in self._log:
-                yield Outgoing(topic, key, value, partition, headers)
-        else:
-            for key, (value, headers) in self._staged.items():
-                yield Outgoing(topic, key, value, partition, headers)
+            return [
+                _tuple(Outgoing, (topic, key, value, partition, headers))
+                for key, value, headers in self._log
+            ]
+        headers_of = self._headers.get
+        return [
+            _tuple(Outgoing, (topic, key, value, partition, headers_of(key)))
+            for key, value in self._staged.items()
+        ]
 
     @property
     def is_writable(self) -> bool:
@@ -172,9 +184,10 @@ class Work:
         Raises:
             RecordError: the record is too large for the broker.
         """
-        check_size(topic, key, value, headers)
+        if headers or len(key or b"") + len(value or b"") > MAX_RECORD_BYTES:
+            check_size(topic, key, value, headers)
         target = self.partition if partition is None else partition
-        self.sent.append(Outgoing(topic, key, value, target, headers))
+        self.sent.append(_tuple(Outgoing, (topic, key, value, target, headers)))
 
     def reject(self, record: Record, error: CalstreamError, *, outcome: str = "dead") -> None:
         """Sends a record of the batch to the dead letters, as it came, with the reason."""

@@ -105,7 +105,11 @@ class PartitionWriter:
             await asyncio.gather(self._task, return_exceptions=True)
         producer, self._producer = self._producer, None
         if producer is not None:
-            await self._call(producer.close)
+            try:
+                await self._call(producer.close)
+            except KafkaException as error:
+                # it aborts what is open, which a fenced one may not: whoever fenced it did that
+                _log.info("closed by force", partition=self._partition, reason=str(error.args[0]))
 
     def _closed(self) -> FencedError:
         return FencedError(

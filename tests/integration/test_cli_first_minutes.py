@@ -84,7 +84,7 @@ class Shell:
         while True:
             [sink] = self.run("sink", "list")
             ledger = self.run("topic", "list")
-            written = {each["topic"]: each["records"] for each in ledger}["sink.hubspot.ledger"]
+            written = {each["topic"]: each["offsets"] for each in ledger}["sink.hubspot.ledger"]
             if written and not sum(sink["pending"].values()):
                 return
             assert time.monotonic() < give_up_at, sink
@@ -96,6 +96,9 @@ RUN_ELSEWHERE = {
     "calstream up --detach": "the start of this test",
     "calstream down": "the end of this test",
     "calstream demo": "tests/e2e/test_demo",
+    "calstream chaos engine": "it takes minutes; engine/test_chaos",
+    "calstream chaos engine --events 5000 --seed 1 --json": "engine/test_chaos",
+    "calstream chaos engine --events 50000 --seed 1 --json": "engine/test_chaos, of the slow ones",
     "calstream init": "the start of this test",
     "calstream webhook tail": "it follows until Ctrl-C; test_cli_reading",
     "calstream --install-completion": "it changes the user's own shell; test_cli_root",

@@ -138,7 +138,7 @@ def test_the_list_says_what_each_topic_is_for(prefix: str) -> None:
     listed = {each["topic"]: each for each in json.loads(run("list").stdout)}
     assert listed[f"{prefix}entities"] == {
         "topic": f"{prefix}entities",
-        "records": 0,
+        "offsets": 0,
         "partitions": 2,
         "cleanup": "compact",
         "retention_days": None,

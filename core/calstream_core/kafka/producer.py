@@ -188,8 +188,8 @@ class AsyncProducer:
         if self._unconfirmed:
             self._ask_later()
 
-    def _settled(self) -> None:
-        self._unconfirmed -= 1
+    def _settled(self, count: int = 1) -> None:
+        self._unconfirmed -= count
         if not self._unconfirmed:
             self._idle.set()
 
@@ -218,23 +218,24 @@ def not_confirmed(error: KafkaError) -> CalstreamError:
 class _Latch:
     """Counts the delivery reports of records that were queued together."""
 
-    __slots__ = ("_error", "_missing", "_settled", "future")
+    __slots__ = ("_count", "_error", "_missing", "_settled", "future")
 
-    def __init__(self, future: asyncio.Future[None], settled: Callable[[], None]) -> None:
+    def __init__(self, future: asyncio.Future[None], settled: Callable[[int], None]) -> None:
         self.future = future
         self._settled = settled
+        self._count = 0
         self._missing = 0
         self._error: KafkaError | None = None
 
     def expect(self, count: int) -> None:
         """So many reports come or have come."""
+        self._count = count
         self._missing += count
         if not self._missing:
             self._release()
 
     def report(self, error: KafkaError | None, _message: Message) -> None:
         """Called by librdkafka, in the loop."""
-        self._settled()
         if error is not None:
             self._error = error
         self._missing -= 1
@@ -242,6 +243,7 @@ class _Latch:
             self._release()
 
     def _release(self) -> None:
+        self._settled(self._count)
         if self.future.done():  # the caller gave up waiting
             return
         if self._error is None:

@@ -64,6 +64,7 @@ COMMANDS = {
     "status": Entry("stack:status_app", "Show how the processes do.", _RUN),
     "down": Entry("stack:down_app", "Stop everything.", _RUN),
     "demo": Entry("demo:app", "See a booking arrive in a CRM, end to end.", _RUN),
+    "chaos": Entry("chaos:app", "Prove by killing that nothing is lost.", _RUN),
     "workspace": Entry("workspace:app", "Add and list workspaces.", _CONNECT),
     "sink": Entry("sink:app", "Check, set up and resync sinks.", _CONNECT),
     "config": Entry("config:app", "Check and show the settings.", _CONNECT),

@@ -90,7 +90,7 @@ def list_(ctx: typer.Context) -> None:
     data = [
         {
             "topic": state.name,
-            "records": state.records,
+            "offsets": state.offsets,
             "partitions": state.partitions,
             "cleanup": "compact" if state.topic.compacted else "delete",
             "retention_days": state.topic.retention_days,
@@ -99,7 +99,7 @@ def list_(ctx: typer.Context) -> None:
         }
         for state in states
     ]
-    headings = ("topic", "records", "partitions", "clean-up", "days", "key", "holds")
+    headings = ("topic", "offsets", "partitions", "clean-up", "days", "key", "holds")
     session.terminal.answer(data, table(headings, (list(each.values()) for each in data)))
 
 
@@ -178,9 +178,19 @@ def _records(
         everything = chain(reader.read(ranges), news)
         yield from everything if limit is None else islice(everything, limit)
         return
-    newest = heapq.nlargest(count, reader.read(last(ranges, count)), key=_age)
-    yield from reversed(newest)
+    yield from _newest(reader, ranges, count)
     yield from news
+
+
+def _newest(reader: LogReader, ranges: dict[Place, Range], count: int) -> Iterator[LogRecord]:
+    """The newest records, oldest first. Not every offset holds one: it is looked further back."""
+    window = count
+    while True:
+        spans = last(ranges, window)
+        found = heapq.nlargest(count, reader.read(spans), key=_age)
+        if len(found) == count or spans == ranges:
+            return reversed(found)
+        window *= 4
 
 
 def _news(reader: LogReader, ranges: dict[Place, Range]) -> Iterator[LogRecord]:

@@ -40,7 +40,7 @@ class TopicLog:
         self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
 
     def ends(self) -> dict[str, int]:
-        """How many records were ever written to each topic of the pipeline."""
+        """The ends of the pipeline's topics: offsets, transactions' markers included."""
         topics = {t.name: full_name(t, self._kafka) for t in _PIPELINE}
         asked = {
             TopicPartition(topic, partition): OffsetSpec.latest()  # type: ignore[no-untyped-call]  # it has no types
@@ -92,7 +92,10 @@ class TopicLog:
         open_partitions = self._kafka.partitions
         try:
             while open_partitions:
-                for message in consumer.consume(1000, 1.0):
+                first = consumer.poll(
+                    1.0
+                )  # waits for one; `consume` waits for all it was asked for
+                for message in [first, *consumer.consume(1000, 0)] if first else ():
                     error = message.error()
                     if error is None:
                         yield message

@@ -119,7 +119,7 @@ class LogReader:
         self._start({place: its.begin for place, its in left.items()})
         heard_at = time.monotonic()
         while left:
-            messages = self._consumer.consume(_BATCH, _POLL_SECONDS)
+            messages = self._next()
             if messages:
                 heard_at = time.monotonic()
             elif time.monotonic() - heard_at > _SILENCE_SECONDS:
@@ -146,12 +146,17 @@ class LogReader:
         """Records from these offsets on, as they come; None whenever there is nothing new."""
         self._start(starts)
         while True:
-            messages = self._consumer.consume(_BATCH, _POLL_SECONDS)
+            messages = self._next()
             for message in messages:
                 if not _is_end(message):
                     yield _record(message)
             if not messages:
                 yield None
+
+    def _next(self) -> list[Message]:
+        """What is there; waits a little for the first (`consume` would wait for all it may get)."""
+        first = self._consumer.poll(_POLL_SECONDS)
+        return [] if first is None else [first, *self._consumer.consume(_BATCH, 0)]
 
     def _start(self, starts: Mapping[Place, int]) -> None:
         self._consumer.assign(

@@ -9,6 +9,7 @@ import orjson
 
 from calstream_core.errors import CalstreamError
 from calstream_core.sealing import Box
+from calstream_engine.state.store import RESERVED
 from calstream_ops.inspection.keys import SealerOf
 from calstream_ops.inspection.log_reader import LogRecord
 from calstream_ops.inspection.times import readable, readable_milliseconds
@@ -62,6 +63,8 @@ def decoded(record: LogRecord, sealer_of: SealerOf | None = None) -> dict[str, A
     if value is None:
         return outline(record) | {"record": None, "value": None}
     if record.topic.endswith(RESOLVER_STATE.name):
+        if record.key.startswith(RESERVED.decode()):
+            return outline(record) | {"record": "position", "value": value.decode("ascii")}
         return outline(record) | {"record": "seen", "value": _seen(value)}
     found = codec.decode(value)
     if isinstance(found, Poison):

@@ -165,7 +165,7 @@ class TopicAdmin:
             UnavailableError: the broker does not answer.
         """
         there = self._found()
-        counts = self._record_counts(
+        counts = self._offset_counts(
             {name: there[name] for name, _ in self._named() if name in there}
         )
         return [
@@ -261,7 +261,7 @@ class TopicAdmin:
             found[resource.name] = {key: str(entry.value) for key, entry in entries.items()}
         return found
 
-    def _record_counts(self, topics: Mapping[str, TopicMetadata]) -> dict[str, int]:
+    def _offset_counts(self, topics: Mapping[str, TopicMetadata]) -> dict[str, int]:
         places = [
             TopicPartition(name, number)
             for name, topic in topics.items()

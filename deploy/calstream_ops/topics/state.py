@@ -41,10 +41,11 @@ class TopicState:
     Attributes:
         name: at the broker.
         partitions: how many there are; 0 where the topic is missing.
-        records: offsets between its beginning and its end; with compaction fewer are left.
+        offsets: between its beginning and its end. After compaction fewer records are left, and a
+            transaction takes an offset too.
     """
 
     topic: Topic
     name: str
     partitions: int
-    records: int
+    offsets: int
