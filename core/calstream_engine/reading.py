@@ -264,7 +264,11 @@ class Reading:
     async def _tell_revoked(self, partition: int) -> None:
         async with self._hooks[partition]:
             for hook in self._engine.revoked:
-                await hook(partition)
+                try:
+                    await hook(partition)
+                except Exception as error:  # noqa: BLE001 - the others are told, and then it ends
+                    _log.critical("a hook failed", partition=partition, error=str(error))
+                    self._crash(error)
 
     # going on
 

@@ -37,7 +37,13 @@ _SIGN = 0x7FFFFFFF
 class Producer(FaustProducer):
     """Sends what agents and tables of Faust's manual send, and the writes of plain mode."""
 
-    outbox: AsyncProducer
+    _outbox: AsyncProducer | None = None
+
+    @property
+    def outbox(self) -> AsyncProducer:
+        """The client, from the start on."""
+        assert self._outbox is not None
+        return self._outbox
 
     async def on_start(self) -> None:
         """Makes the client. Faust's own buffer is not started: nothing goes through it.
@@ -48,7 +54,7 @@ class Producer(FaustProducer):
         verify_partitioner()
         settings = self.transport.engine.settings  # type: ignore[attr-defined]  # ours has it
         self._client = {"bootstrap.servers": settings.bootstrap_servers, **settings.client}
-        self.outbox = AsyncProducer(
+        self._outbox = AsyncProducer(
             settings.bootstrap_servers,
             settings.app,
             linger_milliseconds=1,
@@ -61,7 +67,8 @@ class Producer(FaustProducer):
 
     async def on_stop(self) -> None:
         """Waits for what is not delivered."""
-        await self.outbox.close()
+        if self._outbox is not None:  # the start may have failed
+            await self._outbox.close()
 
     async def send(  # noqa: PLR0917 - the base's signature
         self,
@@ -211,7 +218,8 @@ class Producer(FaustProducer):
 
     async def flush(self) -> None:
         """Waits until everything sent is delivered."""
-        await self.outbox.flush()
+        if self._outbox is not None:
+            await self._outbox.flush()
 
     async def create_topic(
         self,

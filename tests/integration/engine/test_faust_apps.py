@@ -59,6 +59,7 @@ async def test_an_agent_counts_in_a_table_whose_state_survives(
             assert dict(counts.items()) == {"pear": 2, "apple": 1, "plum": 1}
             topics.put(orders, _json("apple", "fig"))
         await topics.until_committed(name, orders, 3 if round_ == 1 else 5)
+        await topics.until_committed(name, orders, 1, 1)
         await worker.stop()
         if wiped:
             shutil.rmtree(tmp_path, ignore_errors=True)

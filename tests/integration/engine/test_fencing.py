@@ -33,7 +33,7 @@ async def test_a_state_writer_is_fenced_by_who_takes_the_partition(
     topics: Topics, workers: Workers
 ) -> None:
     names = Names.make(topics)
-    app = transactional_app(topics, names, stall_seconds=0.2)
+    app = transactional_app(topics, names, stall_seconds=1.0)
     worker = await workers.start(app)
     writer = state_writer(app)
     work = writer.work(0)
@@ -57,7 +57,7 @@ async def test_a_stage_is_fenced_and_what_it_had_read_is_read_again(
     topics: Topics, workers: Workers
 ) -> None:
     names = Names.make(topics)
-    app = transactional_app(topics, names, stall_seconds=0.2)
+    app = transactional_app(topics, names, stall_seconds=1.0)
     worker = await workers.start(app)
     topics.put(names.source, [(None, b"+a")])
     await topics.until_committed(names.app, names.source, 1)

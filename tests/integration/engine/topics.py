@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -65,6 +66,8 @@ class Topics:
         topic = NewTopic(name, partitions, 1, config=settings or {})
         self._admin.create_topics([topic])[name].result(PATIENCE_SECONDS)
         self._made.append(name)
+        while name not in self._admin.list_topics(timeout=PATIENCE_SECONDS).topics:
+            time.sleep(0.01)  # the broker hears of it from its controller
         return name
 
     def put(
