@@ -212,10 +212,11 @@ class Reading:
         """Where to read on: what the state says, else what the group says, else the beginning."""
         place = claim.place
         position = self._engine.ownership.position(place.partition, place.topic)
-        low, high = (await self._membership.ends([place]))[place]
-        claim.high_watermark = high
         committed = (await self._membership.committed([place]))[place]
         claim.committed = committed
+        # asked last: while it is waited for, others may go on and the partition may grow
+        low, high = (await self._membership.ends([place]))[place]
+        claim.high_watermark = high
         if position is None:
             position = committed if committed >= 0 else low
         if position < low:

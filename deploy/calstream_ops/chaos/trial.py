@@ -29,6 +29,7 @@ _LOOK_SECONDS: Final = 0.02
 _PATIENCE_SECONDS: Final = 90.0
 _DRAIN_SECONDS: Final = 120.0
 _FENCE_SECONDS: Final = 30.0
+_KILLED_WITH_THE_BROKER: Final = 0.5
 
 
 class Trial:
@@ -191,6 +192,8 @@ class Trial:
 
     def _restart_broker(self, moment: Moment) -> None:
         self._broker.kill()
+        if moment.pick < _KILLED_WITH_THE_BROKER:
+            self.fleet.kill(self._picked(moment), moment.pause_seconds / 2)
         until = time.monotonic() + moment.pause_seconds
         self._until(lambda: time.monotonic() >= until, "time does not go by")
         self._broker.start()
