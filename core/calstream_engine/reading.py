@@ -346,11 +346,15 @@ class Reading:
         """What keeps the app from being ready: partitions not restored, or stopped."""
         if not self.claims:
             return None if self.first_restore.is_set() else "no partitions yet"
-        restoring = [str(c.place) for c in self.claims.values() if not c.restored]
+        restoring = [self._progress(c.place) for c in self.claims.values() if not c.restored]
         stopped = [f"{c.place}: {c.stopped}" for c in self.claims.values() if c.stopped]
         if stopped:
             return f"stopped: {'; '.join(stopped)}"
         return f"restoring {', '.join(restoring)}" if restoring else None
+
+    def _progress(self, place: Place) -> str:
+        left = self._engine.ownership.records_to_restore(place.partition)
+        return f"{place} ({left} records left)" if left else str(place)
 
 
 def _stalled(claim: Claim) -> UnavailableError:
