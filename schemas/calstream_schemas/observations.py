@@ -44,6 +44,7 @@ class Observation:
         id: the same for every delivery of the same thing; see `observation_id`.
         natural_id: the object that it is about.
         about: the entity's id where the observer knows it, as sinks do.
+        same_as: another object of the system that is the same thing, as a hold and its event are.
         received_at: when it came in, microseconds; for what came by webhook its acceptance.
         occurred_at: when it happened at the source, microseconds.
     """
@@ -58,6 +59,7 @@ class Observation:
     occurred_at: int
     statements: tuple[Statement, ...] = ()
     about: str | None = None
+    same_as: NaturalId | None = None
     event_id: str | None = None
     event_type: str | None = None
     delivery_id: str | None = None
@@ -82,6 +84,7 @@ def encode_observation(observation: Observation, sealer: Sealer) -> bytes:
             **observation.natural_id._asdict(),
             "role": observation.role,
             "about": observation.about,
+            "same_as": None if observation.same_as is None else str(observation.same_as),
             "received_at": observation.received_at,
             "occurred_at": observation.occurred_at,
             "event_id": observation.event_id,
@@ -133,6 +136,7 @@ def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:
         received_at=body["received_at"],
         occurred_at=body["occurred_at"],
         about=body["about"],
+        same_as=None if body["same_as"] is None else NaturalId.parse(body["same_as"]),
         event_id=body["event_id"],
         event_type=body["event_type"],
         delivery_id=body["delivery_id"],

@@ -60,6 +60,7 @@ def observations(draw: st.DrawFn) -> Observation:
         occurred_at=draw(long),
         statements=tuple(statements),
         about=draw(st.none() | text),
+        same_as=draw(st.none() | text.map(lambda id_: NaturalId("calendar_live", "hold", id_))),
         event_id=draw(st.none() | text),
     )
 

@@ -60,9 +60,11 @@ class SourceSecret(SecretReference):
 
 
 class Pattern(StrEnum):
-    """Who owns what, in broad strokes; see `docs/ownership.md`. So far there is one."""
+    """Who owns what, in broad strokes; see `docs/ownership.md`."""
 
     CALENDAR_TO_CRM = "calendar_to_crm"
+    CRM_TO_CALENDAR = "crm_to_calendar"
+    TWO_WAY = "two_way"
 
 
 class WorkspaceSettings(_Model):

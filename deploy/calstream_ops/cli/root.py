@@ -68,6 +68,7 @@ COMMANDS = {
     "workspace": Entry("workspace:app", "Add and list workspaces.", _CONNECT),
     "sink": Entry("sink:app", "Check, set up and resync sinks.", _CONNECT),
     "config": Entry("config:app", "Check and show the settings.", _CONNECT),
+    "generate": Entry("generate:app", "Write documents from the code and the settings.", _LOOK),
     "entity": Entry("entity:app", "Show what is known of a person or booking, and why.", _LOOK),
     "webhook": Entry("webhook:app", "Send a signed webhook; watch them arrive.", _LOOK),
     "topic": Entry("topic:app", "Create, check and read Kafka topics.", _LOOK),
