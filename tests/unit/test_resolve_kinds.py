@@ -13,6 +13,7 @@ import pytest
 from calstream_core.clock import to_microseconds
 from calstream_core.errors import Code, RecordError
 from calstream_processors.normalise import Normalised, normalise
+from calstream_processors.normalise.calendar_live_fields import SOURCE_OF_FIELD
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import Workspace
@@ -264,6 +265,24 @@ def test_the_rule_of_a_series_is_the_one_that_was_told_last_whatever_occurrence_
     for order in itertools.permutations(told):
         (series,) = _of(_resolved(order), "series")
         assert series.values["rrule"] == "FREQ=DAILY"
+
+
+def test_the_mapping_document_knows_where_every_field_comes_from() -> None:
+    calendar = _calendar()
+    person = _person(calendar)
+    hold, told = calendar.hold(HOST, START, END, "UTC", ttl=timedelta(minutes=10))
+    paid = replace(TRIAL, paid=True, price_minor=100)
+    recurrence = Recurrence("ser_1", "20261127T120000Z", "FREQ=WEEKLY")
+    asked = replace(_booking(hold=hold, recurrence=recurrence), event_type=paid)
+    _event, booked = calendar.book(asked, person)
+    said = {
+        (observation.kind, field)
+        for webhook in told + booked
+        for observation in _normalise(webhook.raw).observations
+        for statement in observation.statements
+        for field in statement.values
+    }
+    assert said == set(SOURCE_OF_FIELD)
 
 
 def test_a_copy_of_a_consent_names_its_entity() -> None:

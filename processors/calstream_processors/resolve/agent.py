@@ -5,6 +5,7 @@ Transactional: new versions, the observations that count as seen, dead letters a
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import faust
@@ -26,12 +27,15 @@ from calstream_engine import (
     state_table,
     truth_table,
 )
-from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
-from calstream_processors.resolve.resolver import resolve
+from calstream_processors.resolve.refold import refold
+from calstream_processors.resolve.resolver import cause_of, resolve
 from calstream_processors.resolve.state import SeenObservations, Workspace
 from calstream_schemas.codec import Poison
+from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import decode_entity, encode_entity, entity_headers
-from calstream_schemas.observations import decode_observation
+from calstream_schemas.observations import Observation, decode_observation
+from calstream_schemas.resolver_state import rules_key, workspace_of_rules
+from calstream_schemas.rule_sets import RuleSet
 from calstream_schemas.topics import (
     ENTITIES,
     OBSERVATIONS,
@@ -101,9 +105,14 @@ class ResolveStage:
                 )
             restored.workspaces[entity.workspace].put(entity)
             count += 1
-        restored.seen = SeenObservations(
-            (key.decode(), int(value)) for key, value in work[RESOLVER_STATE.name].store.items()
-        )
+        seen = []
+        for key, value in work[RESOLVER_STATE.name].store.items():
+            workspace = workspace_of_rules(key)
+            if workspace is None:
+                seen.append((key.decode(), int(value)))
+            else:
+                restored.workspaces[workspace].rules = RuleSet.decode(value)
+        restored.seen = SeenObservations(seen)
         self._partitions[partition] = restored
         _log.info("entities restored", partition=partition, entities=count)
 
@@ -138,7 +147,7 @@ class ResolveStage:
             return "duplicate"
         workspace = partition.workspaces[observation.workspace]
         sealer = self._keys.sealer(observation.workspace)
-        made = resolve(workspace, observation, CALENDAR_TO_CRM)
+        made = self._made(workspace, observation)
         # all or none: what is too large refuses the observation before anything is changed
         work[ENTITIES.name].put_all(
             (entity.key.encode(), encode_entity(entity, sealer), entity_headers(entity, sealer))
@@ -146,8 +155,18 @@ class ResolveStage:
         )
         for entity in made:
             workspace.put(entity)
+        if observation.rule_set is not None:
+            key = rules_key(observation.workspace)
+            work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())
+            workspace.rules = observation.rule_set
         self._mark_seen(seen_key, observation.received_at, partition, work)
         return "versions" if made else "unchanged"
+
+    def _made(self, workspace: Workspace, observation: Observation) -> Sequence[Entity]:
+        if observation.rule_set is None:
+            return resolve(workspace, observation, workspace.rules)
+        entities, cause = workspace.entities.values(), cause_of(observation)
+        return list(refold(workspace, entities, observation.rule_set, cause))
 
     def _mark_seen(self, key: str, received_at: int, partition: _Partition, work: Work) -> None:
         state = work[RESOLVER_STATE.name]

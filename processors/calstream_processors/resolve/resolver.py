@@ -100,19 +100,20 @@ def _next_version(
         id=id_,
         version=before.version + 1 if before else 1,
         created_at=before.created_at if before else observation.received_at,
-        cause=_cause(observation),
+        cause=cause_of(observation),
         copies=copies,
         values=values,
         decisions=decisions,
-        references=_references(state, observation.workspace, observation.kind, values),
+        references=references(state, observation.workspace, observation.kind, values),
     )
 
 
-def _cause(observation: Observation) -> Cause:
+def cause_of(observation: Observation) -> Cause:
+    """The observation as the cause of a version."""
     return Cause(observation.id, observation.received_at, observation.occurred_at)
 
 
-def _references(
+def references(
     state: WorkspaceState, workspace: str, kind: str, values: Mapping[str, object]
 ) -> dict[str, str]:
     """The ids of the entities that the reference fields point to, where they are known."""
@@ -145,16 +146,16 @@ def _refer(
             waiting = state.get(key)
             if waiting is None:
                 continue
-            references = dict(waiting.references)
+            known = dict(waiting.references)
             for _group, field in kind_of(waiting.kind).references:
                 if waiting.values.get(field.name) == str(natural_id):
-                    references[field.name] = after.id
+                    known[field.name] = after.id
             made.append(
                 replace(
                     waiting,
                     version=waiting.version + 1,
-                    cause=_cause(observation),
-                    references=references,
+                    cause=cause_of(observation),
+                    references=known,
                 )
             )
     return made

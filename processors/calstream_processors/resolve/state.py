@@ -7,7 +7,9 @@ from itertools import takewhile
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
 from calstream_processors.resolve.identity import IdentityIndex
+from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_schemas.entities import Entity
+from calstream_schemas.rule_sets import RuleSet
 
 SEEN_FOR_MICROSECONDS = 7 * 24 * 60 * 60 * MICROSECONDS_PER_SECOND
 """How long an observation's id is remembered: longer than any source redelivers."""
@@ -15,10 +17,15 @@ SEEN_FOR_MICROSECONDS = 7 * 24 * 60 * 60 * MICROSECONDS_PER_SECOND
 
 @dataclass
 class Workspace:
-    """One workspace's state. Fulfils `WorkspaceState`."""
+    """One workspace's state. Fulfils `WorkspaceState`.
+
+    Attributes:
+        rules: those that were observed last; until then the default pattern's.
+    """
 
     entities: dict[str, Entity] = field(default_factory=dict)
     index: IdentityIndex = field(default_factory=IdentityIndex)
+    rules: RuleSet = CALENDAR_TO_CRM
 
     def get(self, key: str) -> Entity | None:
         """The newest version of an entity."""
