@@ -74,6 +74,9 @@ RESOLVER_STATE = Topic(
     compacted=True,
     retention_days=None,
 )
+CONFLICTS = Topic(
+    "conflicts", "Conflict", "workspace/kind/id/group", compacted=True, retention_days=None
+)
 
 
 def _dead(name: str) -> Topic:
@@ -89,7 +92,7 @@ def _dead(name: str) -> Topic:
 
 PROCESSORS_DEAD = _dead("processors.dead")
 
-_FIXED = (WEBHOOKS, REJECTED, OBSERVATIONS, ENTITIES, RESOLVER_STATE, PROCESSORS_DEAD)
+_FIXED = (WEBHOOKS, REJECTED, OBSERVATIONS, ENTITIES, RESOLVER_STATE, CONFLICTS, PROCESSORS_DEAD)
 
 
 def sink_ledger(sink: str) -> Topic:

@@ -27,16 +27,19 @@ from calstream_engine import (
     state_table,
     truth_table,
 )
+from calstream_processors.resolve.conflicts import conflict_changes
 from calstream_processors.resolve.refold import refold
 from calstream_processors.resolve.resolver import cause_of, resolve
-from calstream_processors.resolve.state import SeenObservations, Workspace
+from calstream_processors.resolve.state import OpenConflicts, SeenObservations, Workspace
 from calstream_schemas.codec import Poison
+from calstream_schemas.conflicts import decode_conflict, encode_conflict
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import decode_entity, encode_entity, entity_headers
 from calstream_schemas.observations import Observation, decode_observation
 from calstream_schemas.resolver_state import rules_key, workspace_of_rules
 from calstream_schemas.rule_sets import RuleSet
 from calstream_schemas.topics import (
+    CONFLICTS,
     ENTITIES,
     OBSERVATIONS,
     PROCESSORS_DEAD,
@@ -64,6 +67,7 @@ def resolve_app(
         )
     )
     truth_table(app, ENTITIES.name, full_name(ENTITIES, settings.kafka))
+    truth_table(app, CONFLICTS.name, full_name(CONFLICTS, settings.kafka))
     state_table(app, RESOLVER_STATE.name, full_name(RESOLVER_STATE, settings.kafka))
     source = full_name(OBSERVATIONS, settings.kafka)
     batch_agent(app, source, name=STAGE)(ResolveStage(settings, keys))
@@ -76,6 +80,7 @@ class _Partition:
 
     workspaces: defaultdict[str, Workspace] = field(default_factory=lambda: defaultdict(Workspace))
     seen: SeenObservations = field(default_factory=SeenObservations)
+    conflicts: OpenConflicts = field(default_factory=OpenConflicts)
 
 
 class ResolveStage:
@@ -105,6 +110,15 @@ class ResolveStage:
                 )
             restored.workspaces[entity.workspace].put(entity)
             count += 1
+        for key, value in work[CONFLICTS.name].store.items():
+            conflict = decode_conflict(value, self._keys.sealer)
+            if isinstance(conflict, Poison):
+                raise InvariantError(
+                    Code.INVARIANT_BROKEN,
+                    f"The conflict {key.decode(errors='replace')} can't be read: "
+                    f"{conflict.reason}.",
+                )
+            restored.conflicts.put(conflict)
         seen = []
         for key, value in work[RESOLVER_STATE.name].store.items():
             workspace = workspace_of_rules(key)
@@ -148,13 +162,23 @@ class ResolveStage:
         workspace = partition.workspaces[observation.workspace]
         sealer = self._keys.sealer(observation.workspace)
         made = self._made(workspace, observation)
+        rules = observation.rule_set or workspace.rules
+        conflicts = [
+            conflict
+            for entity in made
+            for conflict in conflict_changes(entity, rules, partition.conflicts.of(entity.key))
+        ]
+        records = [(each.key.encode(), encode_conflict(each, sealer), None) for each in conflicts]
         # all or none: what is too large refuses the observation before anything is changed
         work[ENTITIES.name].put_all(
             (entity.key.encode(), encode_entity(entity, sealer), entity_headers(entity, sealer))
             for entity in made
         )
+        work[CONFLICTS.name].put_all(records)
         for entity in made:
             workspace.put(entity)
+        for conflict in conflicts:
+            partition.conflicts.put(conflict)
         if observation.rule_set is not None:
             key = rules_key(observation.workspace)
             work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())
