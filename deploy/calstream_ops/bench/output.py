@@ -16,7 +16,11 @@ from calstream_ops.bench.process import WorkerProcess
 
 _LOOK_SECONDS = 0.1
 _END = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # confluent-kafka has no types there
-_NO_LEADER = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
+_NO_LEADER = {
+    KafkaError._NOENT,  # noqa: SLF001 - how confluent-kafka names it
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+}
 _READ_SECONDS = 60.0
 _BATCH = 10_000
 _MILLISECONDS = 1000
