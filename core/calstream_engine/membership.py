@@ -60,7 +60,8 @@ class GroupSettings:
         instance_id: makes a static member: whoever starts again under it takes its place at once.
         session_timeout_seconds: after which the group takes a silent worker's partitions away.
         max_batch_records: the most records of one batch.
-        max_records_in_flight: records handed out and not done, over all partitions.
+        max_records_in_flight: records handed out and not done, over all partitions; a large one
+            counts as several.
         client: further librdkafka settings, such as TLS and SASL.
     """
 
@@ -100,7 +101,9 @@ class Membership:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._later: list[Callable[[], None]] = []
         self._claims: dict[Place, Claim] = {}
+        self._places_read: set[Place] = set()
         self._stopping = threading.Event()
         self._left = threading.Event()
         self._room = threading.Condition()
@@ -129,34 +132,30 @@ class Membership:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def returned(self, count: int) -> None:
-        """So many records that were handed out are done or don't count any more."""
+    def returned(self, weight: int) -> None:
+        """Records that were handed out, of this weight, are done or don't count any more."""
         with self._room:
-            self._in_flight -= count
+            self._in_flight -= weight
             self._room.notify()
 
     def read_from(self, claim: Claim, offset: int) -> None:
-        """Reads a partition from an offset on, under this claim; what was read before is void."""
+        """Begins to read a partition under this claim, from an offset on."""
 
         def read() -> None:
-            if self._claims.get(claim.place) is None:
-                return  # revoked meanwhile
-            self._claims[claim.place] = claim
-            target = [TopicPartition(claim.place.topic, claim.place.partition, offset)]
-            assert self._consumer is not None
-            self._consumer.seek(target[0])
-            self._consumer.resume(target)
+            if self._consumer is None or self._claims.get(claim.place) is not claim:
+                return  # revoked meanwhile; it may be ours again, under another claim
+            target = TopicPartition(claim.place.topic, claim.place.partition, offset)
+            try:
+                self._consumer.seek(target)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._STATE:  # noqa: SLF001 - how confluent-kafka names it
+                    raise
+                self._later.append(read)  # the assignment has not come into force yet
+            else:
+                self._consumer.resume([target])
+                self._places_read.add(claim.place)
 
         self._commands.put(read)
-
-    def pause(self, claim: Claim) -> None:
-        """Reads nothing more of a partition for now."""
-
-        def pause() -> None:
-            if self._claims.get(claim.place) is claim and self._consumer is not None:
-                self._consumer.pause([TopicPartition(*claim.place)])
-
-        self._commands.put(pause)
 
     def commit(self, offsets: dict[Place, int]) -> "asyncio.Future[None]":
         """Commits offsets to the group; blocks nobody.
@@ -167,7 +166,7 @@ class Membership:
         return self._ask(lambda consumer: _commit(consumer, offsets))
 
     def ends(self, places: Sequence[Place]) -> "asyncio.Future[dict[Place, tuple[int, int]]]":
-        """The first and the end offset of partitions, as the broker knows them now."""
+        """The first offset of partitions and the end of what can be read, as of now."""
 
         def ask(consumer: Consumer) -> dict[Place, tuple[int, int]]:
             return {
@@ -303,6 +302,9 @@ class Membership:
         }
 
     def _obey(self) -> None:
+        for command in self._later:
+            self._commands.put(command)
+        self._later.clear()
         while True:
             try:
                 command = self._commands.get_nowait()
@@ -323,8 +325,7 @@ class Membership:
         self._consumer.pause(assigned)
         if message := self._consumer.poll(0):
             self._hand_over([message])
-        claims = [claim for claim in self._claims.values() if claim.restored and not claim.paused]
-        self._consumer.resume([TopicPartition(*claim.place) for claim in claims])
+        self._consumer.resume([TopicPartition(*place) for place in self._places_read])
         return False
 
     def _read(self, consumer: Consumer) -> None:
@@ -337,7 +338,8 @@ class Membership:
         ends: list[tuple[Claim, int]] = []
         for (topic, partition), group in groupby(messages, _place):
             place = Place(topic or "", -1 if partition is None else partition)
-            claim = self._claims.get(place)
+            # before `read_from` was obeyed, what comes is of no known place: it must not count
+            claim = self._claims.get(place) if place in self._places_read else None
             records: list[Message] = []
             for message in group:
                 error = message.error()
@@ -353,7 +355,7 @@ class Membership:
                 batches.append((claim, Batch(place, records, offset_of(records[-1]) + 1)))
         if batches:
             with self._room:
-                self._in_flight += sum(len(batch) for _, batch in batches)
+                self._in_flight += sum(batch.weight for _, batch in batches)
             self._call(self._listener.on_batches, batches)
         if ends:
             self._call(self._listener.on_end, ends)
@@ -409,6 +411,7 @@ class Membership:
 
     def _ended(self, partitions: Sequence[TopicPartition]) -> list[Claim]:
         places = [Place(one.topic, one.partition) for one in partitions]
+        self._places_read.difference_update(places)
         return [claim for place in places if (claim := self._claims.pop(place, None))]
 
     def _leave(self, consumer: Consumer) -> None:
@@ -416,6 +419,7 @@ class Membership:
             consumer.close()
             claims = list(self._claims.values())
             self._claims.clear()
+            self._places_read.clear()
             if claims:  # closing a client that has failed tells nobody
                 self._wait(self._listener.on_revoked(claims, lost=True))
         except CancelledError:

@@ -175,13 +175,15 @@ class Ownership:
 
     async def _leave(self, owned: Owned, before: "asyncio.Task[None] | None") -> None:
         if before is not None:
-            await before
+            await asyncio.gather(before, return_exceptions=True)  # whose failure was told to it
         if owned.taking is not None:
             await asyncio.gather(owned.taking, return_exceptions=True)
-        if owned.writer is not None:
-            await owned.writer.close()
-        for store in owned.stores.values():
-            store.close()
+        try:
+            if owned.writer is not None:
+                await owned.writer.close()
+        finally:
+            for store in owned.stores.values():
+                store.close()
 
     def work(self, partition: int) -> Work:
         """An empty unit of work on a partition of ours; in plain mode its tables are to read."""
@@ -194,6 +196,11 @@ class Ownership:
                 for name, spec in self.tables.items()
             },
         )
+
+    def records_to_restore(self, partition: int) -> int:
+        """How many records of its changelogs a partition still has to read, as far as is known."""
+        owned = self._owned.get(partition)
+        return sum(max(0, one.remaining) for one in owned.restores) if owned is not None else 0
 
     def failure(self, partition: int) -> Exception | None:
         """Why a partition of ours can't be written any more, if something failed."""

@@ -4,6 +4,7 @@ Several such processes share the partitions: run as many as there are cores to s
 """
 
 import sys
+from typing import Any
 
 import structlog
 
@@ -12,9 +13,10 @@ from calstream_core.kafka import verify_partitioner
 from calstream_core.process import run_process, stop_signals
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings
-from calstream_engine import AppGroup, worker_slot
+from calstream_engine import AppGroup, positions, worker_slot
 from calstream_processors.normalise.agent import normalise_app
 from calstream_processors.resolve.agent import resolve_app
+from calstream_schemas.topics import OBSERVATIONS, WEBHOOKS, full_name
 
 _log = structlog.get_logger()
 
@@ -28,13 +30,25 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
     verify_partitioner()
     keys = KeyStore(settings.state.directory / "keys")
     with worker_slot(settings.state.directory / "processors") as slot:
-        apps = AppGroup(
-            [
-                normalise_app(settings, bootstrap_servers, keys, slot),
-                resolve_app(settings, bootstrap_servers, keys, slot),
-            ]
+        sources = {
+            WEBHOOKS: normalise_app(settings, bootstrap_servers, keys, slot),
+            OBSERVATIONS: resolve_app(settings, bootstrap_servers, keys, slot),
+        }
+        apps = AppGroup(list(sources.values()))
+
+        def show(_request: dict[str, Any]) -> dict[str, Any]:
+            """How far each source is done, by partition. Called from the server's threads."""
+            return {
+                topic.name: positions(app, full_name(topic, settings.kafka))
+                for topic, app in sources.items()
+            }
+
+        health = HealthServer(
+            health_listen,
+            {"stages": apps.fault},
+            {"/v1/positions": show},
+            liveness={"stages": apps.standstill},
         )
-        health = HealthServer(health_listen, {"stages": apps.fault})
         _log.info("processors started", health_port=health.port, worker=slot.number)
         try:
             with stop_signals() as stop:

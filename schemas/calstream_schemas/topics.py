@@ -68,7 +68,14 @@ ENTITIES = Topic(
     "entities", "one record per kind", "workspace/kind/id", compacted=True, retention_days=None
 )
 RESOLVER_STATE = Topic(
-    "resolver.state", "seen observation ids", "workspace/id", compacted=True, retention_days=None
+    "resolver.state",
+    "seen observation ids, rule sets",
+    "workspace/id",
+    compacted=True,
+    retention_days=None,
+)
+CONFLICTS = Topic(
+    "conflicts", "Conflict", "workspace/kind/id/group", compacted=True, retention_days=None
 )
 
 
@@ -85,7 +92,7 @@ def _dead(name: str) -> Topic:
 
 PROCESSORS_DEAD = _dead("processors.dead")
 
-_FIXED = (WEBHOOKS, REJECTED, OBSERVATIONS, ENTITIES, RESOLVER_STATE, PROCESSORS_DEAD)
+_FIXED = (WEBHOOKS, REJECTED, OBSERVATIONS, ENTITIES, RESOLVER_STATE, CONFLICTS, PROCESSORS_DEAD)
 
 
 def sink_ledger(sink: str) -> Topic:

@@ -96,6 +96,9 @@ RUN_ELSEWHERE = {
     "calstream up --detach": "the start of this test",
     "calstream down": "the end of this test",
     "calstream demo": "tests/e2e/test_demo",
+    "calstream chaos engine": "it takes minutes; engine/test_chaos",
+    "calstream chaos engine --events 5000 --seed 1 --json": "engine/test_chaos",
+    "calstream chaos engine --events 50000 --seed 1 --json": "engine/test_chaos, of the slow ones",
     "calstream init": "the start of this test",
     **dict.fromkeys(
         (
@@ -126,6 +129,7 @@ NEEDED = {
     "calstream sink check": "hubspot",
     "calstream sink setup": "hubspot",
     "calstream sink resync": "hubspot --verify",
+    "calstream config explain": "booking.start",
     "calstream entity show": "KEY",
     "calstream entity history": "KEY",
     "calstream entity list": "WORKSPACE",

@@ -53,10 +53,6 @@ class TopicLog:
             totals[names[partition.topic]] += future.result().offset
         return totals
 
-    def observations(self) -> int:
-        """How many observations there are."""
-        return sum(1 for _ in self._read(full_name(OBSERVATIONS, self._kafka)))
-
     def counts(self) -> Counts:
         """Entities and versions so far."""
         keys, versions = set(), 0

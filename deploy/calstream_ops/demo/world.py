@@ -118,7 +118,10 @@ class World:
                 return await self.crm()
             before = now
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
-        left = {sink: one["pending"] for sink, one in (await self._act("/v1/sinks", {})).items()}
+        health = self.addresses.sinks_health
+        left = {
+            sink: one["pending"] for sink, one in (await self._act(health, "/v1/sinks")).items()
+        }
         raise UnavailableError(
             Code.PROCESS_FAILED, f"The pipeline does not come to rest; still to do: {left}."
         )
@@ -142,27 +145,23 @@ class World:
 
     async def resync(self, sink: str, mode: str) -> dict[str, Any]:
         """Starts a resync of a sink, as `calstream sink resync` does, and waits for its checks."""
-        answer = await self._act("/v1/sinks/resync", {"sink": sink, "mode": mode})
+        health = self.addresses.sinks_health
+        answer = await self._act(health, "/v1/sinks/resync", {"sink": sink, "mode": mode})
         while answer["running"]:
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
-            answer = (await self._act("/v1/sinks", {}))[sink]["resync"]
+            answer = (await self._act(health, "/v1/sinks"))[sink]["resync"]
         return answer
 
     async def _rest(self) -> dict[str, int] | None:
         """The ends of all topics if nothing is on its way between them, else None."""
         ends = await asyncio.to_thread(self.log.ends)
-        observations = await asyncio.to_thread(self.log.observations)
-        handled: dict[str, float] = {}
-        for (stage, _), count in (await self._stage_events()).items():
-            handled[stage] = handled.get(stage, 0) + count
-        sinks = await self._act("/v1/sinks", {})
-        at_rest = (
-            handled.get("normalise", 0) == ends["webhooks"]
-            and handled.get("resolve", 0) == observations
-            and all(
-                sum(one["positions"].values()) == ends["entities"] and not _busy(one["pending"])
-                for one in sinks.values()
-            )
+        done = await self._act(self.addresses.processors_health, "/v1/positions")
+        sinks = await self._act(self.addresses.sinks_health, "/v1/sinks")
+        at_rest = all(
+            sum(done[topic].values()) == ends[topic] for topic in ("webhooks", "observations")
+        ) and all(
+            sum(one["positions"].values()) == ends["entities"] and not _busy(one["pending"])
+            for one in sinks.values()
         )
         return ends if at_rest else None
 
@@ -176,11 +175,11 @@ class World:
                     counts[sample.labels["stage"], sample.labels["outcome"]] = sample.value
         return counts
 
-    async def _act(self, path: str, request: dict[str, Any]) -> dict[str, Any]:
+    async def _act(
+        self, health: str, path: str, request: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         answer = await self.http.post(
-            f"{self.addresses.sinks_health}{path}",
-            json=request,
-            headers={"X-Calstream-Action": "1"},
+            f"{health}{path}", json=request or {}, headers={"X-Calstream-Action": "1"}
         )
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()

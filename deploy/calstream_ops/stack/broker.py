@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,13 +42,21 @@ class EmbeddedBroker:
     Args:
         directory: its data, configuration and log; made if it is not there.
         heap_megabytes: the most memory that Java objects may take; the process takes some more.
+        properties: Kafka's own settings that differ from ours, by their names.
     """
 
-    def __init__(self, directory: Path, *, heap_megabytes: int = 384) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        heap_megabytes: int = 384,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
         self.directory = directory.absolute()
         self.log_path = self.directory / LOG_FILE_NAME
         self.address = ""
         self._heap_megabytes = heap_megabytes
+        self._properties = dict(properties or {})
         self._lock: int | None = None
         self._lifeline: Lifeline | None = None
         self._child: Child | None = None
@@ -165,7 +174,8 @@ class EmbeddedBroker:
 
     def _configure(self, command: tuple[str, ...]) -> None:
         ports = remembered_ports(self.directory / "ports.json", ("broker", "controller"))
-        properties = broker_properties(ports["broker"], ports["controller"], self._heap_megabytes)
+        ours = broker_properties(ports["broker"], ports["controller"], self._heap_megabytes)
+        properties = ours | self._properties
         write_config(self.directory, properties)
         if not (self.directory / DATA_DIRECTORY).is_dir():
             self._format(command, properties)

@@ -88,6 +88,10 @@ class Delivery:
         self._unsettled.pop(key, None)
         self._replayed.discard(key)
 
+    def caused(self, key: str, cause: Cause) -> None:
+        """Takes note of why a key is looked at, so that waiting counts as delay."""
+        self._unsettled.setdefault(key, cause)
+
     def mark_replayed(self, key: str) -> None:
         """Counts the next write of a key as part of a resync."""
         self._replayed.add(key)
@@ -136,6 +140,8 @@ class Delivery:
         wanted = self._sink.project(entity, view)
         if isinstance(wanted, Waiting):
             await self._wait(entity, self._view.ledger(key), wanted.key)
+        elif not isinstance(wanted, Projection):
+            self._unsettled.pop(key, None)
         if not isinstance(wanted, Projection):
             return None
         return self._job(entity, wanted, self._view.ledger(key), frozenset(view.asked - {key}))

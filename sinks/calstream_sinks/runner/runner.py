@@ -204,6 +204,7 @@ class SinkRunner:
                 entity = self._view.entity(key)
                 assert entity is not None
                 for affected in {*self._sink.affected(entity), *self._view.waiting_for(key)}:
+                    self._delivery.caused(affected, entity.cause)
                     self._schedule.add(affected)
 
     def released(self, partition: int) -> None:
