@@ -1,16 +1,20 @@
-"""How long a record takes from its producer through a stage to a read_committed consumer."""
+"""How much later a record is there because of a stage.
+
+One reader sees a record twice: in the source, and in the output once that is committed. The time
+between is what the stage adds; what the producer, the broker and the reader itself take is in both.
+"""
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from calstream_core.errors import Code, UnavailableError
 from calstream_ops.bench.engines import Calstream
-from calstream_ops.bench.ground import PARTITIONS, Ground
+from calstream_ops.bench.ground import PARTITIONS, Ground, Run
 from calstream_ops.bench.load import value
 from calstream_ops.bench.process import WorkerProcess
 
@@ -26,7 +30,7 @@ _TEXT = b"%-80d"
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """Times from produce to consume, in milliseconds, sorted."""
+    """Times in milliseconds, sorted."""
 
     milliseconds: Sequence[float]
 
@@ -36,14 +40,55 @@ class Latencies:
         return found[min(len(found) - 1, int(len(found) * percent / 100))]
 
 
-def measure_direct(ground: Ground, seconds: float) -> Latencies:
-    """Without a stage in between: what the clients and the broker take."""
-    topic = ground.topic("direct")
-    return _measure(ground.bootstrap_servers, topic, topic, seconds, _nothing)
+@dataclass(frozen=True, slots=True)
+class StageLatencies:
+    """What one measurement saw.
+
+    Attributes:
+        added: from a record in the source to its output, both as a reader sees them.
+        end_to_end: from before it was produced to its output.
+    """
+
+    added: Latencies
+    end_to_end: Latencies
 
 
-def measure_latency(ground: Ground, mode: str, seconds: float) -> Latencies:
-    """End to end through a worker of ours, at 1,000 records a second.
+class Sightings:
+    """When each record was seen, by the time that it carries."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._in_source: dict[int, int] = {}
+        self._in_output: dict[int, int] = {}
+
+    def see(self, topic: str, produced_at: int, now: int) -> None:
+        """A record was seen.
+
+        Args:
+            topic: where.
+            produced_at: its own time, in nanoseconds; no two have the same.
+            now: the same clock.
+        """
+        seen = self._in_source if topic == self._source else self._in_output
+        seen.setdefault(produced_at, now)
+
+    def both(self) -> int:
+        """How many were seen in both topics, if none is missing in one of them."""
+        return min(len(self._in_source), len(self._in_output))
+
+    def latencies(self) -> StageLatencies:
+        """The times, without those of the first records."""
+        order = sorted(self._in_output)
+        steady = order[int(len(order) * _WARM_UP) :]
+        out, source = self._in_output, self._in_source
+        return StageLatencies(
+            _sorted([max(0, out[each] - source[each]) for each in steady]),
+            _sorted([out[each] - each for each in steady]),
+        )
+
+
+def measure_latency(ground: Ground, mode: str, seconds: float) -> StageLatencies:
+    """Sends 1,000 records a second through a worker of ours.
 
     Raises:
         UnavailableError: the worker failed, or records did not come out.
@@ -55,50 +100,49 @@ def measure_latency(ground: Ground, mode: str, seconds: float) -> Latencies:
         WorkerProcess(engine.name, engine.command(run)) as worker,
     ):
         worker.wait_for("ready", _READY_SECONDS)
-        return _measure(ground.bootstrap_servers, source, run.output, seconds, worker.check)
+        count = int(seconds * RECORDS_A_SECOND)
+        pacer = threading.Thread(target=_produce_evenly, args=(run, count), name="pacer")
+        pacer.start()
+        try:
+            return _watch(run, count, seconds, worker)
+        finally:
+            pacer.join()
 
 
-def _measure(
-    bootstrap_servers: str, source: str, output: str, seconds: float, check: Callable[[], None]
-) -> Latencies:
-    """Produces at an even pace and reads what comes out; the first part is warm-up."""
-    count = int(seconds * RECORDS_A_SECOND)
-    consumer = _consumer(bootstrap_servers, output)
-    pacer = threading.Thread(
-        target=_produce_evenly, args=(bootstrap_servers, source, count), name="pacer"
-    )
-    found: list[float] = []
-    pacer.start()
+def _watch(run: Run, count: int, seconds: float, worker: WorkerProcess) -> StageLatencies:
+    consumer = _consumer(run)
+    sightings = Sightings(run.source)
+    give_up_at = time.monotonic() + seconds + _LATE_SECONDS
     try:
-        give_up_at = time.monotonic() + seconds + _LATE_SECONDS
-        while len(found) < count:
+        while (found := sightings.both()) < count:
             message = consumer.poll(_POLL_SECONDS)
             if message is not None and message.error() is None:
-                sent = int(orjson.loads(message.value() or b"")["note"])
-                found.append((time.monotonic_ns() - sent) / _NANOSECONDS_A_MILLISECOND)
-            elif time.monotonic() > give_up_at:
-                raise UnavailableError(
-                    Code.PROCESS_FAILED,
-                    f"{count - len(found)} of {count} records did not come out.",
-                )
+                sightings.see(message.topic() or "", _produced_at(message), time.monotonic_ns())
             else:
-                check()
+                worker.check()
+            if time.monotonic() > give_up_at:
+                raise UnavailableError(
+                    Code.PROCESS_FAILED, f"{count - found} of {count} records did not come out."
+                )
     finally:
-        pacer.join()
         consumer.close()
-    return Latencies(sorted(found[int(count * _WARM_UP) :]))
+    return sightings.latencies()
 
 
-def _produce_evenly(bootstrap_servers: str, topic: str, count: int) -> None:
+def _produced_at(message: Message) -> int:
+    return int(orjson.loads(message.value() or b"")["note"])
+
+
+def _produce_evenly(run: Run, count: int) -> None:
     producer = Producer(
         {
-            "bootstrap.servers": bootstrap_servers,
+            "bootstrap.servers": run.bootstrap_servers,
             "enable.idempotence": True,
             "linger.ms": 0,
             "log_level": 2,
         }
     )
-    producer.list_topics(topic, timeout=_READY_SECONDS)
+    producer.list_topics(run.source, timeout=_READY_SECONDS)
     began = time.monotonic()
     for number in range(count):
         wait = began + number / RECORDS_A_SECOND - time.monotonic()
@@ -106,15 +150,15 @@ def _produce_evenly(bootstrap_servers: str, topic: str, count: int) -> None:
             time.sleep(wait)
         key = number % _KEYS
         text = value(key, number, _TEXT % time.monotonic_ns())
-        producer.produce(topic, text, b"contact/%08d" % key, key % PARTITIONS)
+        producer.produce(run.source, text, b"contact/%08d" % key, key % PARTITIONS)
         producer.poll(0)
     producer.flush(_READY_SECONDS)
 
 
-def _consumer(bootstrap_servers: str, topic: str) -> Consumer:
+def _consumer(run: Run) -> Consumer:
     consumer = Consumer(
         {
-            "bootstrap.servers": bootstrap_servers,
+            "bootstrap.servers": run.bootstrap_servers,
             "group.id": "bench-latency",  # librdkafka wants one; nothing is committed
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
@@ -123,9 +167,15 @@ def _consumer(bootstrap_servers: str, topic: str) -> Consumer:
             "log_level": 2,
         }
     )
-    consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+    consumer.assign(
+        [
+            TopicPartition(topic, number, 0)
+            for topic in (run.source, run.output)
+            for number in range(PARTITIONS)
+        ]
+    )
     return consumer
 
 
-def _nothing() -> None:
-    """There is no worker that could have ended."""
+def _sorted(nanoseconds: Sequence[int]) -> Latencies:
+    return Latencies(sorted(each / _NANOSECONDS_A_MILLISECOND for each in nanoseconds))

@@ -25,7 +25,8 @@ ENGINE: Sequence[Measure] = (
     Measure("faust_restore_1m_seconds", "s", digits=1, needs_peers=True),
     Measure("latency_p50_plain_ms", "ms", digits=1),
     Measure("latency_p50_transactional_ms", "ms", digits=1),
-    Measure("latency_p99_direct_ms", "ms", digits=1),
+    Measure("end_to_end_p99_plain_ms", "ms", digits=1),
+    Measure("end_to_end_p99_transactional_ms", "ms", digits=1),
 )
 
 MEASURES = {"engine": ENGINE}

@@ -6,7 +6,6 @@ how much memory it took at most.
 
 import asyncio
 import contextlib
-import cProfile
 import json
 import resource
 import sys
@@ -47,7 +46,6 @@ class WorkerSettings:
         output: the topic that it writes.
         changelog: the state's topic, in transactional mode.
         state_directory: where RocksDB is; empty keeps the state in memory.
-        profile: where a profile is written at the end; empty for none.
     """
 
     app: str
@@ -57,7 +55,6 @@ class WorkerSettings:
     output: str
     changelog: str = ""
     state_directory: str = ""
-    profile: str = ""
 
 
 def make_app(settings: WorkerSettings) -> faust.App:
@@ -122,12 +119,7 @@ def main(text: str) -> None:
     """Runs the worker that a JSON object describes."""
     configure_logs("bench", "warning")
     settings = WorkerSettings(**json.loads(text))
-    if not settings.profile:
-        uvloop.run(run(settings))
-        return
-    profile = cProfile.Profile()
-    profile.runcall(uvloop.run, run(settings))
-    profile.dump_stats(settings.profile)
+    uvloop.run(run(settings))
 
 
 if __name__ == "__main__":

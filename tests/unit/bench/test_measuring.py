@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calstream_core.errors import UnavailableError
-from calstream_ops.bench.latency import Latencies
+from calstream_ops.bench.latency import Latencies, Sightings
 from calstream_ops.bench.machine import commit, describe_machine
 from calstream_ops.bench.output import steady
 from calstream_ops.bench.process import WorkerProcess
@@ -45,6 +45,23 @@ def test_percentiles_are_values_that_were_seen() -> None:
     found = Latencies([float(number) for number in range(1, 201)])
     assert (found.percentile(50), found.percentile(99), found.percentile(100)) == (101, 199, 200)
     assert Latencies([7.0]).percentile(99) == 7
+
+
+def test_a_stage_adds_the_time_between_a_record_and_its_output() -> None:
+    seen = Sightings("in")
+    millisecond = 1_000_000
+    for number in range(100):
+        produced_at = number * 10 * millisecond
+        first, second = ("in", 3), ("out", 3 + number % 5)
+        for topic, later in (first, second) if number % 2 else (second, first):
+            seen.see(topic, produced_at, produced_at + later * millisecond)
+        assert seen.both() == number + 1
+    seen.see("out", 0, 10**12)  # again: the first time counts
+    found = seen.latencies()
+    assert len(found.added.milliseconds) == len(found.end_to_end.milliseconds) == 85
+    assert set(found.added.milliseconds) == {0, 1, 2, 3, 4}
+    assert (found.added.percentile(50), found.end_to_end.percentile(50)) == (2, 5)
+    assert found.end_to_end.percentile(100) == 7
 
 
 def test_what_is_left_of_a_restore_is_estimated_at_its_rate_and_said_to_be() -> None:
