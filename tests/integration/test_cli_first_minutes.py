@@ -161,6 +161,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     found.run("down")
 
 
+@pytest.mark.timeout(600)  # every command that the docs show, one after the other
 def test_from_nothing_to_a_booking_in_the_crm_and_back_after_a_restart(shell: Shell) -> None:
     shell.run("init")
     shell.run("workspace", "add", "acme")
