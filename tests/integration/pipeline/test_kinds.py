@@ -30,7 +30,8 @@ def test_a_hold_becomes_an_event_and_a_consent_keeps_its_history(
     installation: Installation,
 ) -> None:
     calendar = Calendar("acme", seed="kinds")
-    agreed = Consent("marketing", True, "consent", "sha256:9f2b", datetime.now(UTC))
+    a_minute_ago = datetime.now(UTC) - timedelta(minutes=1)
+    agreed = Consent("marketing", True, "consent", "sha256:9f2b", a_minute_ago)
     person = calendar.add_attendee("jo@example.com", "Jo Park", consent=agreed)
     hold, told = calendar.hold(HOST, START, END, "UTC", ttl=timedelta(minutes=10))
     recurrence = Recurrence("ser_1", "20261127T150000Z", "FREQ=WEEKLY;COUNT=4")
