@@ -44,6 +44,7 @@ class Code(StrEnum):
     JSON_INVALID = "json-invalid"
     BODY_INVALID = "body-invalid"
     TIME_INVALID = "time-invalid"
+    EMAIL_INVALID = "email-invalid"
     WORKSPACE_MISMATCH = "workspace-mismatch"
     EVENT_TYPE_UNKNOWN = "event-type-unknown"
     RECORD_FAILED = "record-failed"
