@@ -50,6 +50,8 @@ class Code(StrEnum):
     RECORD_FAILED = "record-failed"
     VENDOR_REFUSED = "vendor-refused"
     ENTITY_NOT_FOUND = "entity-not-found"
+    MERGE_CYCLIC = "merge-cyclic"
+    MERGE_REFUSED = "merge-refused"
     RETRIES_EXHAUSTED = "retries-exhausted"
     RECORD_TOO_LARGE = "record-too-large"
     # requests that are refused

@@ -25,6 +25,13 @@ class Fact(StrEnum):
     ANNOUNCE = "announce"  # a sink is about to write this
     RESULT = "result"  # a sink wrote it, and this is what the vendor made of it
     GONE = "gone"  # the object no longer exists there
+    MERGE = "merge"  # somebody decided that `about` is `other`
+    UNMERGE = "unmerge"  # somebody decided that `about` is nobody else after all
+    APART = "apart"  # somebody decided that `about` and `other` are two
+
+
+DECISIONS = frozenset({Fact.MERGE, Fact.UNMERGE, Fact.APART})
+"""Facts that say who is who. They are made by people and recorded like every other fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class Observation:
         about: the entity's id where the observer knows it, as sinks do.
         received_at: when it came in, microseconds; for what came by webhook its acceptance.
         occurred_at: when it happened at the source, microseconds.
+        other: for decisions on who is who, the other entity's id.
+        decided_by: for decisions, who decided.
     """
 
     id: str
@@ -61,6 +70,8 @@ class Observation:
     event_id: str | None = None
     event_type: str | None = None
     delivery_id: str | None = None
+    other: str | None = None
+    decided_by: str | None = None
 
 
 def observation_id(source: str, event: str, fact: Fact, natural_id: NaturalId) -> str:
@@ -87,6 +98,8 @@ def encode_observation(observation: Observation, sealer: Sealer) -> bytes:
             "event_id": observation.event_id,
             "event_type": observation.event_type,
             "delivery_id": observation.delivery_id,
+            "other": observation.other,
+            "decided_by": observation.decided_by,
             "statements": [
                 {
                     "group": statement.group,
@@ -136,6 +149,8 @@ def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:
         event_id=body["event_id"],
         event_type=body["event_type"],
         delivery_id=body["delivery_id"],
+        other=body["other"],
+        decided_by=body["decided_by"],
         statements=tuple(
             Statement(
                 group=kind.group_by_name[item["group"]].name,

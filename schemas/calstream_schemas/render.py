@@ -95,6 +95,45 @@ def _register(kind: Kind) -> dict[str, Any]:
     }
 
 
+def _identity() -> list[dict[str, Any]]:
+    """What indexes are restored from; it stands in front, so that the rest need not be read."""
+    texts = {"type": "array", "items": "string"}
+    merge = {
+        "type": "record",
+        "name": "Merge",
+        "doc": "Says that this entity is another one, whose copies its own are now.",
+        "fields": [
+            {"name": "into", "type": "string"},
+            {"name": "by", "type": "string", "doc": "Who decided."},
+            {"name": "at", "type": _MICROSECONDS},
+            {"name": "objects", "type": texts, "doc": "The copies that it brought."},
+            {"name": "shared", "type": texts, "doc": "Those of them that the other had too."},
+        ],
+    }
+    return [
+        {"name": "objects", "type": texts, "doc": "Natural ids of the copies.", "default": []},
+        {
+            "name": "targets",
+            "type": texts,
+            "doc": "Natural ids of the contacts that it refers to.",
+            "default": [],
+        },
+        {
+            "name": "match_keys",
+            "type": {"type": "array", "items": "bytes"},
+            "doc": "What a contact is known by: a letter for the kind of key, and a keyed hash.",
+            "default": [],
+        },
+        {"name": "merge", "type": ["null", merge], "default": None},
+        {
+            "name": "apart",
+            "type": texts,
+            "doc": "Ids of contacts of which somebody said that they are other people.",
+            "default": [],
+        },
+    ]
+
+
 def entity_schema(kind: Kind) -> dict[str, Any]:
     """The Avro schema of a kind: the truth first, then where it comes from."""
     cause = {
@@ -141,6 +180,7 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
         {"name": "id", "type": {"type": "string", "logicalType": "uuid"}},
         {"name": "workspace", "type": "string"},
         {"name": "version", "type": "long"},
+        *_identity(),
         {"name": "created_at", "type": _MICROSECONDS},
         {"name": "cause", "type": cause},
         *(_truth(field) for field in kind.field_by_name.values()),

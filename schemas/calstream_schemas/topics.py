@@ -71,6 +71,14 @@ RESOLVER_STATE = Topic(
     "resolver.state", "seen observation ids", "workspace/id", compacted=True, retention_days=None
 )
 
+MATCH_REVIEWS = Topic(
+    "match-reviews",
+    "MatchReview",
+    "workspace/match-review/id",
+    compacted=True,
+    retention_days=None,
+)
+
 
 def _dead(name: str) -> Topic:
     return Topic(
@@ -85,7 +93,15 @@ def _dead(name: str) -> Topic:
 
 PROCESSORS_DEAD = _dead("processors.dead")
 
-_FIXED = (WEBHOOKS, REJECTED, OBSERVATIONS, ENTITIES, RESOLVER_STATE, PROCESSORS_DEAD)
+_FIXED = (
+    WEBHOOKS,
+    REJECTED,
+    OBSERVATIONS,
+    ENTITIES,
+    RESOLVER_STATE,
+    MATCH_REVIEWS,
+    PROCESSORS_DEAD,
+)
 
 
 def sink_ledger(sink: str) -> Topic:

@@ -25,6 +25,7 @@ NAMES = {
     "observations",
     "entities",
     "resolver.state",
+    "match-reviews",
     "processors.dead",
     "sink.crm.ledger",
     "sink.crm.dead",

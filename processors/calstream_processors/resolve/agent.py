@@ -4,15 +4,14 @@ Transactional: new versions, the observations that count as seen, dead letters a
 `observations` are one transaction, so a crash leaves all of a batch or nothing.
 """
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 import faust
 import structlog
 
 from calstream_core.errors import CalstreamError, Code, ConfigError, InvariantError, RecordError
 from calstream_core.kafka import partition_of
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import KeyStore, Sealer
 from calstream_core.settings import Settings
 from calstream_engine import (
     Batch,
@@ -26,14 +25,21 @@ from calstream_engine import (
     state_table,
     truth_table,
 )
+from calstream_processors.resolve.identity import IdentityIndex
+from calstream_processors.resolve.matching import DEFAULT_RULES
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
+from calstream_processors.resolve.questions import questions
 from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import SeenObservations, Workspace
 from calstream_schemas.codec import Poison
+from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import decode_entity, encode_entity, entity_headers
+from calstream_schemas.entities.head import decode_head
 from calstream_schemas.observations import decode_observation
+from calstream_schemas.reviews import decode_review, encode_review
 from calstream_schemas.topics import (
     ENTITIES,
+    MATCH_REVIEWS,
     OBSERVATIONS,
     PROCESSORS_DEAD,
     RESOLVER_STATE,
@@ -41,6 +47,9 @@ from calstream_schemas.topics import (
 )
 
 STAGE = "resolve"
+_HELD_ENTITIES = 20_000
+"""Decoded entities that are held of each workspace; others are read when they are asked for."""
+
 _log = structlog.get_logger()
 
 
@@ -60,18 +69,65 @@ def resolve_app(
         )
     )
     truth_table(app, ENTITIES.name, full_name(ENTITIES, settings.kafka))
+    truth_table(app, MATCH_REVIEWS.name, full_name(MATCH_REVIEWS, settings.kafka))
     state_table(app, RESOLVER_STATE.name, full_name(RESOLVER_STATE, settings.kafka))
     source = full_name(OBSERVATIONS, settings.kafka)
     batch_agent(app, source, name=STAGE)(ResolveStage(settings, keys))
     return app
 
 
-@dataclass
 class _Partition:
     """What is derived from the tables of one partition."""
 
-    workspaces: defaultdict[str, Workspace] = field(default_factory=lambda: defaultdict(Workspace))
-    seen: SeenObservations = field(default_factory=SeenObservations)
+    def __init__(self, keys: KeyStore, work: Work) -> None:
+        self.work = work  # of the batch that is being handled
+        self.seen = SeenObservations()
+        self._keys = keys
+        self._workspaces: dict[str, Workspace] = {}
+
+    def workspace(self, name: str) -> Workspace:
+        """A workspace's state."""
+        known = self._workspaces.get(name)
+        if known is None:
+            index = IdentityIndex(DEFAULT_RULES, self._keys.sealer(name).keyed_hash)
+            known = self._workspaces[name] = Workspace(index, self._entity)
+        return known
+
+    def restore(self, entities: Iterable[tuple[bytes, bytes]]) -> int:
+        """Fills the indexes; returns how many entities there are."""
+        count = 0
+        for key, value in entities:
+            head = decode_head(value)
+            if isinstance(head, Poison):
+                raise _unreadable(key.decode(errors="replace"), head)
+            self.workspace(head.workspace).know(head)
+            count += 1
+        return count
+
+    def restore_reviews(self, reviews: Iterable[tuple[bytes, bytes]]) -> None:
+        """Reads the reviews that nobody has settled."""
+        for key, value in reviews:
+            review = decode_review(value, self._keys.sealer)
+            if isinstance(review, Poison):
+                raise _unreadable(key.decode(errors="replace"), review)
+            self.workspace(review.workspace).reviews.put(review)
+
+    def _entity(self, key: str) -> Entity | None:
+        value = self.work[ENTITIES.name].get(key.encode())
+        if value is None:
+            return None
+        entity = decode_entity(value, self._keys.sealer)
+        if isinstance(entity, Poison):
+            raise _unreadable(key, entity)
+        return entity
+
+
+def _unreadable(key: str, poison: Poison) -> InvariantError:
+    return InvariantError(
+        Code.INVARIANT_BROKEN,
+        f"The record {key} can't be read: {poison.reason}.",
+        hint="Are these the keys with which the workspace was written?",
+    )
 
 
 class ResolveStage:
@@ -83,24 +139,15 @@ class ResolveStage:
         self._partitions: dict[int, _Partition] = {}
 
     def restored(self, partition: int, work: Work) -> None:
-        """Reads the entities of a partition, and what was seen lately.
+        """Indexes the entities of a partition; reads its reviews and what was seen lately.
 
         Raises:
-            InvariantError: an entity can't be read; to go on with a part of the truth would write
+            InvariantError: a record can't be read; to go on with a part of the truth would write
                 the rest anew.
         """
-        restored = _Partition()
-        count = 0
-        for key, value in work[ENTITIES.name].store.items():
-            entity = decode_entity(value, self._keys.sealer)
-            if isinstance(entity, Poison):
-                raise InvariantError(
-                    Code.INVARIANT_BROKEN,
-                    f"The entity {key.decode(errors='replace')} can't be read: {entity.reason}.",
-                    hint="Are these the keys with which the workspace was written?",
-                )
-            restored.workspaces[entity.workspace].put(entity)
-            count += 1
+        restored = _Partition(self._keys, work)
+        count = restored.restore(work[ENTITIES.name].store.items())
+        restored.restore_reviews(work[MATCH_REVIEWS.name].store.items())
         restored.seen = SeenObservations(
             (key.decode(), int(value)) for key, value in work[RESOLVER_STATE.name].store.items()
         )
@@ -112,6 +159,7 @@ class ResolveStage:
         if batch.partition not in self._partitions:
             self.restored(batch.partition, work)
         partition = self._partitions[batch.partition]
+        partition.work = work
         for record in batch:
             try:
                 work.count(self._resolve(record, partition, work))
@@ -136,7 +184,7 @@ class ResolveStage:
         seen_key = f"{observation.workspace}/{observation.id}"
         if seen_key in partition.seen:
             return "duplicate"
-        workspace = partition.workspaces[observation.workspace]
+        workspace = partition.workspace(observation.workspace)
         sealer = self._keys.sealer(observation.workspace)
         made = resolve(workspace, observation, CALENDAR_TO_CRM)
         # all or none: what is too large refuses the observation before anything is changed
@@ -146,6 +194,8 @@ class ResolveStage:
         )
         for entity in made:
             workspace.put(entity)
+        _ask(workspace, made, work, sealer)
+        workspace.trim(_HELD_ENTITIES)
         self._mark_seen(seen_key, observation.received_at, partition, work)
         return "versions" if made else "unchanged"
 
@@ -166,3 +216,15 @@ class ResolveStage:
     def released(self, partition: int) -> None:
         """Drops what is derived."""
         self._partitions.pop(partition, None)
+
+
+def _ask(workspace: Workspace, made: Iterable[Entity], work: Work, sealer: Sealer) -> None:
+    """Opens and closes the reviews that new versions of contacts give reason to."""
+    changes = questions(workspace.index, workspace.reviews, made)
+    table = work[MATCH_REVIEWS.name]
+    for review in changes.closed:
+        table.delete(review.key.encode())
+        workspace.reviews.drop(review)
+    for review in changes.opened:
+        table.put(review.key.encode(), encode_review(review, sealer))
+        workspace.reviews.put(review)

@@ -1,32 +1,19 @@
 """Resolves one observation against the state of its workspace. No I/O, clock or settings."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from calstream_core.errors import Code, RecordError
 from calstream_processors.resolve.copies import apply
-from calstream_processors.resolve.fold import fold
-from calstream_processors.resolve.identity import IdentityIndex
+from calstream_processors.resolve.decisions import decide
+from calstream_processors.resolve.ladder import match
+from calstream_processors.resolve.matching import keys_of_statements
 from calstream_processors.resolve.ownership import Ownership
-from calstream_schemas.entities import (
-    Cause,
-    Entity,
-    NaturalId,
-    entity_id,
-    entity_key,
-    kind_of,
-)
-from calstream_schemas.observations import Observation
+from calstream_processors.resolve.versions import cause_of, pointing_at, with_copies
+from calstream_processors.resolve.workspace_state import WorkspaceState
+from calstream_schemas.entities import Entity, entity_id, entity_key
+from calstream_schemas.observations import DECISIONS, Observation
 
-
-class WorkspaceState(Protocol):
-    """What the resolver reads: the newest versions of a workspace, and its indexes."""
-
-    index: IdentityIndex
-
-    def get(self, key: str) -> Entity | None:
-        """The newest version of an entity."""
+__all__ = ["WorkspaceState", "resolve"]
 
 
 def resolve(
@@ -37,8 +24,11 @@ def resolve(
     The caller writes them in this order, then takes them into the state.
 
     Raises:
-        RecordError: the observation is about an entity that does not exist.
+        RecordError: the observation is about an entity that does not exist, or it is a decision
+            that can't be carried out.
     """
+    if observation.fact in DECISIONS:
+        return decide(state, observation, ownership)
     id_ = _identify(state, observation)
     before = state.get(entity_key(observation.workspace, observation.kind, id_))
     if before is None and observation.about is not None:
@@ -48,31 +38,33 @@ def resolve(
     after = _next_version(state, before, id_, observation, ownership)
     if after is None:
         return ()
+    index = state.index
+    newcomers = [one for one in after.copies if index.find(after.kind, one) is None]
     # what referred to a newcomer comes first: if only a part gets written before a crash, doing it
     # again writes the rest
-    return (*_refer(state, before, after, observation), after)
+    return (
+        *(
+            pointing_at(state, newcomers, after.id, cause_of(observation))
+            if after.kind == "contact"
+            else ()
+        ),
+        *_brought(state, observation, id_),
+        after,
+    )
 
 
 def _identify(state: WorkspaceState, observation: Observation) -> str:
     if observation.about is not None:
-        return observation.about
+        return state.index.survivor(observation.about)
     known = state.index.find(observation.kind, observation.natural_id)
     if known is not None:
         return known
     if observation.kind == "contact":
-        email = _stated_email(observation)
-        matched = state.index.contact_with_email(email) if email else None
+        stated = keys_of_statements(observation, state.index.rules, state.index.keyed)
+        matched = match(state.index, stated)
         if matched is not None:
             return matched
     return entity_id(observation.workspace, observation.kind, observation.natural_id)
-
-
-def _stated_email(observation: Observation) -> str | None:
-    for statement in observation.statements:
-        if statement.group == "email":
-            email = statement.values.get("email")
-            return email if isinstance(email, str) else None
-    return None
 
 
 def _next_version(
@@ -86,72 +78,33 @@ def _next_version(
     copies = apply(old, observation)
     if copies is old:
         return None
-    values, decisions = fold(kind_of(observation.kind), copies.values(), ownership)
-    return Entity(
+    known = before or Entity(
         workspace=observation.workspace,
         kind=observation.kind,
         id=id_,
-        version=before.version + 1 if before else 1,
-        created_at=before.created_at if before else observation.received_at,
-        cause=_cause(observation),
-        copies=copies,
-        values=values,
-        decisions=decisions,
-        references=_references(state, observation.workspace, observation.kind, values),
+        version=0,
+        created_at=observation.received_at,
+        cause=cause_of(observation),
     )
+    return with_copies(state, known, copies, cause_of(observation), ownership)
 
 
-def _cause(observation: Observation) -> Cause:
-    return Cause(observation.id, observation.received_at, observation.occurred_at)
-
-
-def _references(
-    state: WorkspaceState, workspace: str, kind: str, values: Mapping[str, object]
-) -> dict[str, str]:
-    """The ids of the entities that the reference fields point to, where they are known.
-
-    A contact's id is known once the contact is: it may turn out to be somebody we have. Every
-    other kind's id follows from what its system calls it.
-    """
-    found = {}
-    for _group, field in kind_of(kind).references:
-        text = values.get(field.name)
-        if not isinstance(text, str) or field.reference is None:
-            continue
-        target = NaturalId.parse(text)
-        known = state.index.find(field.reference, target)
-        if known is None and field.reference != "contact":
-            known = entity_id(workspace, field.reference, target)
-        if known is not None:
-            found[field.name] = known
-    return found
-
-
-def _refer(
-    state: WorkspaceState,
-    before: Entity | None,
-    after: Entity,
-    observation: Observation,
-) -> list[Entity]:
-    """New versions of the entities that waited for an object which now has an entity."""
-    made = []
-    for natural_id in after.copies:
-        if before is not None and natural_id in before.copies:
-            continue
-        for key in sorted(state.index.waiting_for(after.kind, natural_id)):
-            waiting = state.get(key)
-            if waiting is None:
-                continue
-            references = dict(waiting.references)
-            for _group, field in kind_of(waiting.kind).references:
-                if waiting.values.get(field.name) == str(natural_id):
-                    references[field.name] = after.id
-            made.append(
-                replace(
-                    waiting,
-                    version=waiting.version + 1,
-                    cause=_cause(observation),
-                    references=references,
-                )
-            )
-    return made
+def _brought(state: WorkspaceState, observation: Observation, id_: str) -> list[Entity]:
+    """Where a merged contact turns out to have one more object: an unmerge gives it that too."""
+    if observation.about is None or observation.about == id_:
+        return []
+    member = state.get(entity_key(observation.workspace, observation.kind, observation.about))
+    if member is None or member.merge is None:
+        return []
+    natural_id = observation.natural_id
+    if natural_id in member.merge.objects or state.index.find(member.kind, natural_id) is not None:
+        return []
+    objects = tuple(sorted({*member.merge.objects, natural_id}))
+    return [
+        replace(
+            member,
+            version=member.version + 1,
+            cause=cause_of(observation),
+            merge=replace(member.merge, objects=objects),
+        )
+    ]
