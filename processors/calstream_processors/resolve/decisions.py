@@ -124,7 +124,7 @@ def _apart(
         raise RecordError(
             Code.MERGE_REFUSED, f"{one.key} and {other.key} are one contact.", hint="Unmerge first."
         )
-    if state.index.are_apart(first.id, second.id):
+    if second.id in first.apart and first.id in second.apart:
         return ()
     cause = cause_of(observation)
     return tuple(

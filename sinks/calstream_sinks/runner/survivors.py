@@ -19,10 +19,11 @@ def ledger_of(entity: Entity, view: LocalView, sink_id: str) -> LedgerEntry | No
     another one. After an unmerge an entity has not the object any more that went back to the other.
     """
     entry = view.ledger(entity.key)
-    if entry is not None and entry.state is LedgerState.INTENT:
-        return entry  # what became of the call must be known first
     if entry is not None and entry.external_id is not None:
+        # whatever became of a call for it: the other writes all of the object anew
         return _without_object(entry) if _owner(entity, entry, view, sink_id) else entry
+    if entry is not None and entry.state is LedgerState.INTENT:
+        return entry  # an object may have been made: that must be known first
     for member in view.merged_into(entity.key):
         theirs = view.ledger(member)
         if (
