@@ -156,16 +156,6 @@ class Membership:
 
         self._commands.put(read)
 
-    def pause(self, claim: Claim) -> None:
-        """Reads nothing more of a partition for now."""
-
-        def pause() -> None:
-            if self._claims.get(claim.place) is claim and self._consumer is not None:
-                self._consumer.pause([TopicPartition(*claim.place)])
-                self._places_read.discard(claim.place)
-
-        self._commands.put(pause)
-
     def commit(self, offsets: dict[Place, int]) -> "asyncio.Future[None]":
         """Commits offsets to the group; blocks nobody.
 
@@ -175,7 +165,7 @@ class Membership:
         return self._ask(lambda consumer: _commit(consumer, offsets))
 
     def ends(self, places: Sequence[Place]) -> "asyncio.Future[dict[Place, tuple[int, int]]]":
-        """The first and the end offset of partitions, as the broker knows them now."""
+        """The first offset of partitions and the end of what can be read, as of now."""
 
         def ask(consumer: Consumer) -> dict[Place, tuple[int, int]]:
             return {
@@ -347,7 +337,8 @@ class Membership:
         ends: list[tuple[Claim, int]] = []
         for (topic, partition), group in groupby(messages, _place):
             place = Place(topic or "", -1 if partition is None else partition)
-            claim = self._claims.get(place)
+            # before `read_from` was obeyed, what comes is of no known place: it must not count
+            claim = self._claims.get(place) if place in self._places_read else None
             records: list[Message] = []
             for message in group:
                 error = message.error()
@@ -427,6 +418,7 @@ class Membership:
             consumer.close()
             claims = list(self._claims.values())
             self._claims.clear()
+            self._places_read.clear()
             if claims:  # closing a client that has failed tells nobody
                 self._wait(self._listener.on_revoked(claims, lost=True))
         except CancelledError:

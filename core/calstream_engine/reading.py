@@ -264,7 +264,11 @@ class Reading:
     async def _tell_revoked(self, partition: int) -> None:
         async with self._hooks[partition]:
             for hook in self._engine.revoked:
-                await hook(partition)
+                try:
+                    await hook(partition)
+                except Exception as error:  # noqa: BLE001 - the others are told, and then it ends
+                    _log.critical("a hook failed", partition=partition, error=str(error))
+                    self._crash(error)
 
     # going on
 
@@ -292,7 +296,7 @@ class Reading:
         So it does if a partition can't be written any more and the group does not say that it went.
 
         Raises:
-            UnavailableError: the worker has left its group.
+            UnavailableError: the worker has left its group, or the broker does not answer.
         """
         claims = {c.place: c for c in self.claims.values() if c.restored or c.stopped}
         if self._leaving:
@@ -306,8 +310,18 @@ class Reading:
                 claim.moved_at = now
         ENGINE_LAG.labels(self._settings.app).set(sum(claim.lag for claim in claims.values()))
         worst = self._worst()
-        if worst is not None:
+        if worst is not None and not await self._waits_for_others(worst):
             self._crash(worst.stopped or _stalled(worst))
+
+    async def _waits_for_others(self, claim: Claim) -> bool:
+        """Whether all there is beyond is a transaction of somebody else that is still open."""
+        if claim.stopped is not None:
+            return False
+        _low, readable = (await self._membership.ends([claim.place]))[claim.place]
+        if claim.watermark.position < readable:
+            return False
+        claim.moved_at = time.monotonic()
+        return True
 
     def _worst(self) -> Claim | None:
         """The partition that has stood still for longest, if it is too long."""

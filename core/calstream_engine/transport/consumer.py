@@ -98,7 +98,9 @@ class Consumer(Service, ConsumerT):
             ConfigError: topics of another number of partitions, or agents that the mode forbids.
         """
         wanted = sorted(topics)
-        if not self.reading.topics:
+        if not wanted:  # an app of timers and sends
+            self.first_restore.set()
+        elif not self.reading.topics:
             await asyncio.to_thread(self._verify, wanted)
             self.app.flow_control.resume()
             self.reading.start(wanted)

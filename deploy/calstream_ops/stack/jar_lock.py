@@ -51,7 +51,7 @@ class JarLock:
 
     @property
     def kafka_version(self) -> str:
-        """Which Kafka this is, for example 4.4.0."""
+        """Which Kafka this is, for example 4.1.2."""
         return next(jar.version for jar in self.jars if jar.artifact.startswith("kafka_"))
 
 
