@@ -115,7 +115,7 @@ def _identity() -> list[dict[str, Any]]:
         {
             "name": "targets",
             "type": texts,
-            "doc": "Natural ids of the contacts that it refers to.",
+            "doc": "What it refers to whose entity is learned, as kind/natural id.",
             "default": [],
         },
         {

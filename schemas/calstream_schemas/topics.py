@@ -68,7 +68,11 @@ ENTITIES = Topic(
     "entities", "one record per kind", "workspace/kind/id", compacted=True, retention_days=None
 )
 RESOLVER_STATE = Topic(
-    "resolver.state", "seen observation ids", "workspace/id", compacted=True, retention_days=None
+    "resolver.state",
+    "seen observation ids, rule sets",
+    "workspace/id",
+    compacted=True,
+    retention_days=None,
 )
 
 MATCH_REVIEWS = Topic(

@@ -123,6 +123,7 @@ NEEDED = {
     "calstream sink check": "hubspot",
     "calstream sink setup": "hubspot",
     "calstream sink resync": "hubspot --verify",
+    "calstream config explain": "booking.start",
     "calstream entity show": "KEY",
     "calstream entity history": "KEY",
     "calstream entity list": "WORKSPACE",

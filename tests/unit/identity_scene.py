@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import count
 
+from calstream_processors.resolve.matching import match_rules
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.questions import questions
 from calstream_processors.resolve.resolver import resolve
@@ -10,6 +11,7 @@ from calstream_processors.resolve.state import Workspace
 from calstream_schemas.entities import Entity, NaturalId, Stamp, Values, entity_key
 from calstream_schemas.observations import Fact, Observation, Statement
 from calstream_schemas.reviews import MatchReview
+from calstream_schemas.rule_sets import RuleSet
 
 
 def attendee(number: int) -> NaturalId:
@@ -23,8 +25,9 @@ def hubspot(number: int) -> NaturalId:
 class People:
     """One workspace. Time passes by one microsecond with each observation."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: RuleSet = CALENDAR_TO_CRM) -> None:
         self.workspace = Workspace()
+        self.rules = rules
         self.log: list[Observation] = []
         self._clock = count(1)
 
@@ -80,15 +83,21 @@ class People:
 
     def hears(self, observation: Observation) -> tuple[Entity, ...]:
         self.log.append(observation)
-        made = resolve(self.workspace, observation, CALENDAR_TO_CRM)
+        made = resolve(self.workspace, observation, self.rules)
+        self.takes(made)
+        return made
+
+    def takes(self, made: tuple[Entity, ...]) -> None:
+        """Takes new versions in, and asks what there is to ask."""
         for entity in made:
             self.workspace.put(entity)
-        changes = questions(self.workspace.index, self.workspace.reviews, made)
+        changes = questions(
+            self.workspace.index, self.workspace.reviews, made, match_rules(self.rules)
+        )
         for review in changes.closed:
             self.workspace.reviews.drop(review)
         for review in changes.opened:
             self.workspace.reviews.put(review)
-        return made
 
     def who(self, natural_id: NaturalId) -> str:
         found = self.workspace.index.find("contact", natural_id)

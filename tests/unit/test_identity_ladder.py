@@ -1,7 +1,11 @@
 """Who is taken for whom: the rungs of the ladder, and where nobody is chosen."""
 
+from dataclasses import replace
+
 from tests.unit.identity_scene import People, attendee, hubspot
 
+from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
+from calstream_processors.resolve.refold import refold
 from calstream_schemas.reviews import MatchReason
 
 JO = "jo@example.com"
@@ -159,3 +163,24 @@ def test_a_number_that_many_have_is_nobodys_and_no_question() -> None:
     assert all(len(people.workspace.reviews.of(contact.id)) <= 11 for contact in people.contacts())
     last = people.who(attendee(29))
     assert not people.workspace.reviews.of(last)
+
+
+def test_the_workspaces_rules_say_which_differences_count() -> None:
+    rules = replace(CALENDAR_TO_CRM, ignore_plus_addresses=True, ignore_dots=True)
+    people = People(rules)
+    jo = people.books(1, email="jo.park@gmail.com")
+    assert people.books(2, email="jopark+news@googlemail.com") == jo
+    strict = People()
+    assert strict.books(1, email=JO) != strict.books(2, email="jo+news@example.com")
+
+
+def test_other_rules_raise_the_questions_that_they_make() -> None:
+    people = People()
+    one, other = people.books(1, email=JO), people.books(2, email="jo+news@example.com")
+    assert people.reviews() == {}
+    people.rules = replace(CALENDAR_TO_CRM, ignore_plus_addresses=True)
+    cause = people.contact(one).cause
+    entities = list(people.workspace.entities.values())
+    people.takes(tuple(refold(people.workspace, entities, people.rules, cause)))
+    (review,) = people.reviews().values()
+    assert review.contacts == tuple(sorted((one, other)))

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from calstream_core.errors import Code, RecordError
+from calstream_core.settings import Pattern
 from calstream_processors.resolve.identity import IdentityIndex
-from calstream_processors.resolve.matching import keys_of_statements
-from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
+from calstream_processors.resolve.matching import DEFAULT_RULES, keys_of_statements
+from calstream_processors.resolve.ownership import CALENDAR_TO_CRM, PATTERNS
 from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import (
     SEEN_FOR_MICROSECONDS,
@@ -17,6 +18,7 @@ from calstream_processors.resolve.state import (
 from calstream_schemas.entities import KINDS, Entity, NaturalId, Stamp, Values, entity_id
 from calstream_schemas.entities.head import head_of
 from calstream_schemas.observations import Fact, Observation, Statement
+from calstream_schemas.rule_sets import NEWEST, ROLES
 
 
 def _say(
@@ -65,7 +67,7 @@ def _contact(workspace: Workspace) -> Entity:
 
 def _with_email(index: IdentityIndex, email: str) -> list[str]:
     said = _say("contact", _attendee(0), 1, email={"email": email})
-    return index.holders(keys_of_statements(said, index.rules, index.keyed).all)
+    return index.holders(keys_of_statements(said, DEFAULT_RULES, index.keyed).all)
 
 
 def test_the_first_observation_makes_version_one() -> None:
@@ -205,9 +207,12 @@ def test_the_index_restored_from_entities_finds_the_same() -> None:
     assert _with_email(restored, "1@b.c") == _with_email(workspace.index, "1@b.c") != []
 
 
-def test_every_group_of_every_kind_has_an_owner() -> None:
+def test_every_group_of_every_kind_has_an_owner_in_every_pattern() -> None:
     groups = {(kind.name, group.name) for kind in KINDS.values() for group in kind.groups}
-    assert set(CALENDAR_TO_CRM) == groups
+    assert set(PATTERNS) == set(Pattern)
+    for rules in PATTERNS.values():
+        assert set(rules.owners) == groups
+        assert set(rules.owners.values()) <= {*ROLES, NEWEST}
 
 
 def test_ids_that_were_seen_are_forgotten_after_a_week() -> None:

@@ -32,7 +32,12 @@ objects = st.sampled_from(
 
 
 def _values(kind: Kind, group: str) -> st.SearchStrategy[Values]:
-    fields = {field.name: st.sampled_from(["a", "b", None]) for field in _fields(kind, group)}
+    fields = {
+        field.name: st.sampled_from(
+            ["s/t/1", "s/t/2", None] if field.reference else ["a", "b", None]
+        )
+        for field in _fields(kind, group)
+    }
     return st.fixed_dictionaries({}, optional=fields)
 
 

@@ -67,7 +67,11 @@ COMMANDS = {
     "chaos": Entry("chaos:app", "Prove by killing that nothing is lost.", _RUN),
     "workspace": Entry("workspace:app", "Add and list workspaces.", _CONNECT),
     "sink": Entry("sink:app", "Check, set up and resync sinks.", _CONNECT),
-    "config": Entry("config:app", "Check and show the settings.", _CONNECT),
+    "config": Entry("config:app", "Check, show and explain the settings.", _CONNECT),
+    "rules": Entry(
+        "rules:app", "Show what other rules would change, and make them count.", _CONNECT
+    ),
+    "generate": Entry("generate:app", "Write documents from the code and the settings.", _LOOK),
     "entity": Entry("entity:app", "Show what is known of a person or booking, and why.", _LOOK),
     "contact": Entry("contact:app", "Decide who is who: merge, unmerge, keep apart.", _LOOK),
     "review": Entry("review:app", "List contacts that may be one person.", _LOOK),

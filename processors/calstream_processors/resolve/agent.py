@@ -4,7 +4,7 @@ Transactional: new versions, the observations that count as seen, dead letters a
 `observations` are one transaction, so a crash leaves all of a batch or nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import faust
 import structlog
@@ -26,17 +26,20 @@ from calstream_engine import (
     truth_table,
 )
 from calstream_processors.resolve.identity import IdentityIndex
-from calstream_processors.resolve.matching import DEFAULT_RULES
-from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
+from calstream_processors.resolve.matching import match_rules
 from calstream_processors.resolve.questions import questions
+from calstream_processors.resolve.refold import refold
 from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import SeenObservations, Workspace
+from calstream_processors.resolve.versions import cause_of
 from calstream_schemas.codec import Poison
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import decode_entity, encode_entity, entity_headers
 from calstream_schemas.entities.head import decode_head
-from calstream_schemas.observations import decode_observation
+from calstream_schemas.observations import Observation, decode_observation
+from calstream_schemas.resolver_state import rules_key, workspace_of_rules
 from calstream_schemas.reviews import decode_review, encode_review
+from calstream_schemas.rule_sets import RuleSet
 from calstream_schemas.topics import (
     ENTITIES,
     MATCH_REVIEWS,
@@ -89,7 +92,7 @@ class _Partition:
         """A workspace's state."""
         known = self._workspaces.get(name)
         if known is None:
-            index = IdentityIndex(DEFAULT_RULES, self._keys.sealer(name).keyed_hash)
+            index = IdentityIndex(self._keys.sealer(name).keyed_hash)
             known = self._workspaces[name] = Workspace(index, self._entity)
         return known
 
@@ -111,6 +114,15 @@ class _Partition:
             if isinstance(review, Poison):
                 raise _unreadable(key.decode(errors="replace"), review)
             self.workspace(review.workspace).reviews.put(review)
+
+    def entities(self, workspace: str) -> Iterator[Entity]:
+        """All entities of a workspace, as the work has them."""
+        table, prefix = self.work[ENTITIES.name], f"{workspace}/".encode()
+        keys = {key for key, _ in table.store.items()} | {key for key, _ in table.changes()}
+        for key in sorted(key for key in keys if key.startswith(prefix)):
+            entity = self._entity(key.decode())
+            if entity is not None:
+                yield entity
 
     def _entity(self, key: str) -> Entity | None:
         value = self.work[ENTITIES.name].get(key.encode())
@@ -148,9 +160,14 @@ class ResolveStage:
         restored = _Partition(self._keys, work)
         count = restored.restore(work[ENTITIES.name].store.items())
         restored.restore_reviews(work[MATCH_REVIEWS.name].store.items())
-        restored.seen = SeenObservations(
-            (key.decode(), int(value)) for key, value in work[RESOLVER_STATE.name].store.items()
-        )
+        seen = []
+        for key, value in work[RESOLVER_STATE.name].store.items():
+            workspace = workspace_of_rules(key)
+            if workspace is None:
+                seen.append((key.decode(), int(value)))
+            else:
+                restored.workspace(workspace).rules = RuleSet.decode(value)
+        restored.seen = SeenObservations(seen)
         self._partitions[partition] = restored
         _log.info("entities restored", partition=partition, entities=count)
 
@@ -186,7 +203,7 @@ class ResolveStage:
             return "duplicate"
         workspace = partition.workspace(observation.workspace)
         sealer = self._keys.sealer(observation.workspace)
-        made = resolve(workspace, observation, CALENDAR_TO_CRM)
+        made = self._made(partition, workspace, observation)
         # all or none: what is too large refuses the observation before anything is changed
         work[ENTITIES.name].put_all(
             (entity.key.encode(), encode_entity(entity, sealer), entity_headers(entity, sealer))
@@ -194,10 +211,22 @@ class ResolveStage:
         )
         for entity in made:
             workspace.put(entity)
+        if observation.rule_set is not None:
+            key = rules_key(observation.workspace)
+            work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())
+            workspace.rules = observation.rule_set
         _ask(workspace, made, work, sealer)
         workspace.trim(_HELD_ENTITIES)
         self._mark_seen(seen_key, observation.received_at, partition, work)
         return "versions" if made else "unchanged"
+
+    def _made(
+        self, partition: _Partition, workspace: Workspace, observation: Observation
+    ) -> Sequence[Entity]:
+        if observation.rule_set is None:
+            return resolve(workspace, observation, workspace.rules)
+        entities = partition.entities(observation.workspace)
+        return list(refold(workspace, entities, observation.rule_set, cause_of(observation)))
 
     def _mark_seen(self, key: str, received_at: int, partition: _Partition, work: Work) -> None:
         state = work[RESOLVER_STATE.name]
@@ -220,7 +249,7 @@ class ResolveStage:
 
 def _ask(workspace: Workspace, made: Iterable[Entity], work: Work, sealer: Sealer) -> None:
     """Opens and closes the reviews that new versions of contacts give reason to."""
-    changes = questions(workspace.index, workspace.reviews, made)
+    changes = questions(workspace.index, workspace.reviews, made, match_rules(workspace.rules))
     table = work[MATCH_REVIEWS.name]
     for review in changes.closed:
         table.delete(review.key.encode())

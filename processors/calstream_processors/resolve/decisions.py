@@ -8,17 +8,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from calstream_core.errors import Code, RecordError
-from calstream_processors.resolve.ownership import Ownership
 from calstream_processors.resolve.register import join
 from calstream_processors.resolve.versions import cause_of, pointing_at, with_copies
 from calstream_processors.resolve.workspace_state import WorkspaceState
 from calstream_schemas.entities import Cause, Copy, Entity, Merge, NaturalId, entity_key
 from calstream_schemas.observations import Fact, Observation
+from calstream_schemas.rule_sets import RuleSet
 
 
-def decide(
-    state: WorkspaceState, observation: Observation, ownership: Ownership
-) -> tuple[Entity, ...]:
+def decide(state: WorkspaceState, observation: Observation, rules: RuleSet) -> tuple[Entity, ...]:
     """The new versions that a decision makes: none where it stands already.
 
     Raises:
@@ -28,10 +26,10 @@ def decide(
         raise RecordError(Code.MERGE_REFUSED, f"A {observation.kind} can't be merged.")
     one = _contact(state, observation, observation.about)
     if observation.fact is Fact.UNMERGE:
-        return _unmerge(state, observation, one, ownership)
+        return _unmerge(state, observation, one, rules)
     other = _contact(state, observation, observation.other)
     if observation.fact is Fact.MERGE:
-        return _merge(state, observation, one, other, ownership)
+        return _merge(state, observation, one, other, rules)
     return _apart(state, observation, one, other)
 
 
@@ -40,7 +38,7 @@ def _merge(
     observation: Observation,
     loser: Entity,
     into: Entity,
-    ownership: Ownership,
+    rules: RuleSet,
 ) -> tuple[Entity, ...]:
     survivor = _survivor(state, into)
     if survivor.id == loser.id:
@@ -68,14 +66,14 @@ def _merge(
     both = {id_: _joined(loser.copies[id_], survivor.copies[id_]) for id_ in shared}
     copies = {**survivor.copies, **loser.copies, **both}
     return (
-        *pointing_at(state, loser.copies, survivor.id, cause),
-        replace(with_copies(state, loser, {}, cause, ownership), merge=merge),
-        with_copies(state, survivor, copies, cause, ownership),
+        *pointing_at(state, "contact", loser.copies, survivor.id, cause),
+        replace(with_copies(state, loser, {}, cause, rules), merge=merge),
+        with_copies(state, survivor, copies, cause, rules),
     )
 
 
 def _unmerge(
-    state: WorkspaceState, observation: Observation, member: Entity, ownership: Ownership
+    state: WorkspaceState, observation: Observation, member: Entity, rules: RuleSet
 ) -> tuple[Entity, ...]:
     if member.merge is None:
         raise RecordError(Code.MERGE_REFUSED, f"{member.key} is not merged into another.")
@@ -86,11 +84,11 @@ def _unmerge(
     leaving = back.keys() - set(merge.shared)
     kept = {id_: copy for id_, copy in survivor.copies.items() if id_ not in leaving}
     return (
-        *pointing_at(state, leaving, member.id, cause),
+        *pointing_at(state, "contact", leaving, member.id, cause),
         *_less_brought(state, member, leaving, cause),
-        _said_apart(with_copies(state, survivor, kept, cause, ownership), member.id),
+        _said_apart(with_copies(state, survivor, kept, cause, rules), member.id),
         _said_apart(
-            replace(with_copies(state, member, back, cause, ownership), merge=None), survivor.id
+            replace(with_copies(state, member, back, cause, rules), merge=None), survivor.id
         ),
     )
 

@@ -4,10 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from calstream_core.errors import Code, InvariantError
 from calstream_processors.resolve.matching import (
-    DEFAULT_RULES,
     Keyed,
     MatchKeys,
-    MatchRules,
     plain_hash,
 )
 from calstream_processors.resolve.postings import Postings
@@ -21,12 +19,10 @@ class IdentityIndex:
     Derived state: rebuilt from the entities' heads whenever they are restored.
 
     Args:
-        rules: how people are compared.
         keyed: hashes what they are compared by.
     """
 
-    def __init__(self, rules: MatchRules = DEFAULT_RULES, keyed: Keyed = plain_hash) -> None:
-        self.rules = rules
+    def __init__(self, keyed: Keyed = plain_hash) -> None:
         self.keyed = keyed
         self._by_object: Postings[str] = Postings()
         self._by_match_key: Postings[bytes] = Postings()
@@ -48,9 +44,9 @@ class IdentityIndex:
         """What a contact is known by."""
         return MatchKeys(self._keys.get(contact, ()))
 
-    def referrers(self, natural_id: NaturalId) -> tuple[str, ...]:
-        """The keys of the entities that refer to an object of a contact."""
-        return self._referrers.get(str(natural_id))
+    def referrers(self, kind: str, natural_id: NaturalId) -> tuple[str, ...]:
+        """The keys of the entities that refer to an object of a kind whose entity is learned."""
+        return self._referrers.get(f"{kind}/{natural_id}")
 
     def survivor(self, contact: str) -> str:
         """The contact that a contact is by now: itself unless it was merged."""

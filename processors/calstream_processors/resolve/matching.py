@@ -13,6 +13,7 @@ from calstream_processors.normalise.name import company_key, name_key
 from calstream_processors.normalise.phone import phone_key
 from calstream_schemas.entities import Copy, Value, Values
 from calstream_schemas.observations import Observation
+from calstream_schemas.rule_sets import RuleSet
 
 EMAIL, OFFICE, PHONE, NAME, COMPANY = b"e", b"o", b"p", b"n", b"c"
 """The kinds of keys: a person's address, an office's, a number, a name, a name at a company."""
@@ -41,6 +42,11 @@ class MatchRules:
 
 
 DEFAULT_RULES = MatchRules()
+
+
+def match_rules(rules: RuleSet) -> MatchRules:
+    """The part of a workspace's rules that says how people are compared."""
+    return MatchRules(EmailPolicy(rules.ignore_plus_addresses, rules.ignore_dots))
 
 
 def plain_hash(context: str, value: bytes) -> bytes:

@@ -13,6 +13,7 @@ from calstream_processors.resolve.matching import (
     EMAIL,
     OFFICE,
     PHONE,
+    MatchRules,
     keys_of_copies,
 )
 from calstream_schemas.entities import Entity
@@ -54,7 +55,9 @@ class Changes:
     closed: tuple[MatchReview, ...] = ()
 
 
-def questions(index: IdentityIndex, reviews: OpenReviews, made: Iterable[Entity]) -> Changes:
+def questions(
+    index: IdentityIndex, reviews: OpenReviews, made: Iterable[Entity], rules: MatchRules
+) -> Changes:
     """What new versions of contacts change in the reviews; the index has them already."""
     opened: dict[str, MatchReview] = {}
     closed: dict[str, MatchReview] = {}
@@ -62,7 +65,7 @@ def questions(index: IdentityIndex, reviews: OpenReviews, made: Iterable[Entity]
         if contact.kind != "contact":
             continue
         before = reviews.of(contact.id)
-        now = _in_doubt(index, before, contact)
+        now = _in_doubt(index, before, contact, rules)
         for other in sorted(before.keys() - now.keys()):
             closed[before[other].id] = before[other]
         for other in sorted(now):
@@ -75,7 +78,7 @@ def questions(index: IdentityIndex, reviews: OpenReviews, made: Iterable[Entity]
 
 
 def _in_doubt(
-    index: IdentityIndex, before: Iterable[str], contact: Entity
+    index: IdentityIndex, before: Iterable[str], contact: Entity, rules: MatchRules
 ) -> dict[str, MatchReview]:
     """By the other contact's id: whom this one may be."""
     keys = index.keys(contact.id)
@@ -95,14 +98,13 @@ def _in_doubt(
             workspace=contact.workspace,
             contacts=(first, second),
             reason=reason[0],
-            evidence=_evidence(index, contact, reason[1]),
+            evidence=_evidence(index, contact, reason[1], rules),
             opened_at=contact.cause.received_at,
             observation_id=contact.cause.observation_id,
         )
     return found
 
 
-def _evidence(index: IdentityIndex, contact: Entity, key: bytes) -> str | None:
-    return keys_of_copies(contact.copies.values(), contact.values, index.rules, index.keyed).get(
-        key
-    )
+def _evidence(index: IdentityIndex, contact: Entity, key: bytes, rules: MatchRules) -> str | None:
+    clear = keys_of_copies(contact.copies.values(), contact.values, rules, index.keyed)
+    return clear.get(key)

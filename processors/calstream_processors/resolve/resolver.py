@@ -6,19 +6,18 @@ from calstream_core.errors import Code, RecordError
 from calstream_processors.resolve.copies import apply
 from calstream_processors.resolve.decisions import decide
 from calstream_processors.resolve.ladder import match
-from calstream_processors.resolve.matching import keys_of_statements
-from calstream_processors.resolve.ownership import Ownership
+from calstream_processors.resolve.matching import keys_of_statements, match_rules
 from calstream_processors.resolve.versions import cause_of, pointing_at, with_copies
 from calstream_processors.resolve.workspace_state import WorkspaceState
-from calstream_schemas.entities import Entity, entity_id, entity_key
+from calstream_schemas.entities import Entity, entity_id, entity_key, kind_of
+from calstream_schemas.entities.head import LEARNED
 from calstream_schemas.observations import DECISIONS, Observation
+from calstream_schemas.rule_sets import RuleSet
 
 __all__ = ["WorkspaceState", "resolve"]
 
 
-def resolve(
-    state: WorkspaceState, observation: Observation, ownership: Ownership
-) -> tuple[Entity, ...]:
+def resolve(state: WorkspaceState, observation: Observation, rules: RuleSet) -> tuple[Entity, ...]:
     """The new versions that an observation makes: none where it told nothing new.
 
     The caller writes them in this order, then takes them into the state.
@@ -28,14 +27,14 @@ def resolve(
             that can't be carried out.
     """
     if observation.fact in DECISIONS:
-        return decide(state, observation, ownership)
-    id_ = _identify(state, observation)
+        return decide(state, observation, rules)
+    id_ = _identify(state, observation, rules)
     before = state.get(entity_key(observation.workspace, observation.kind, id_))
     if before is None and observation.about is not None:
         raise RecordError(
             Code.ENTITY_NOT_FOUND, f"The observation is about {observation.about}, unknown here."
         )
-    after = _next_version(state, before, id_, observation, ownership)
+    after = _next_version(state, before, id_, observation, rules)
     if after is None:
         return ()
     index = state.index
@@ -44,8 +43,8 @@ def resolve(
     # again writes the rest
     return (
         *(
-            pointing_at(state, newcomers, after.id, cause_of(observation))
-            if after.kind == "contact"
+            pointing_at(state, after.kind, newcomers, after.id, cause_of(observation))
+            if after.kind in LEARNED
             else ()
         ),
         *_brought(state, observation, id_),
@@ -53,18 +52,19 @@ def resolve(
     )
 
 
-def _identify(state: WorkspaceState, observation: Observation) -> str:
+def _identify(state: WorkspaceState, observation: Observation, rules: RuleSet) -> str:
     if observation.about is not None:
         return state.index.survivor(observation.about)
-    known = state.index.find(observation.kind, observation.natural_id)
-    if known is not None:
-        return known
-    if observation.kind == "contact":
-        stated = keys_of_statements(observation, state.index.rules, state.index.keyed)
-        matched = match(state.index, stated)
-        if matched is not None:
-            return matched
-    return entity_id(observation.workspace, observation.kind, observation.natural_id)
+    kind, natural_id = observation.kind, observation.natural_id
+    if kind_of(kind).is_history:
+        return entity_id(observation.workspace, kind, natural_id.parent)
+    known = state.index.find(kind, natural_id)
+    if known is None and observation.same_as is not None:
+        known = state.index.find(kind, observation.same_as)
+    if known is None and kind == "contact":
+        stated = keys_of_statements(observation, match_rules(rules), state.index.keyed)
+        known = match(state.index, stated)
+    return known or entity_id(observation.workspace, kind, natural_id)
 
 
 def _next_version(
@@ -72,7 +72,7 @@ def _next_version(
     before: Entity | None,
     id_: str,
     observation: Observation,
-    ownership: Ownership,
+    rules: RuleSet,
 ) -> Entity | None:
     old = before.copies if before else {}
     copies = apply(old, observation)
@@ -86,7 +86,7 @@ def _next_version(
         created_at=observation.received_at,
         cause=cause_of(observation),
     )
-    return with_copies(state, known, copies, cause_of(observation), ownership)
+    return with_copies(state, known, copies, cause_of(observation), rules)
 
 
 def _brought(state: WorkspaceState, observation: Observation, id_: str) -> list[Entity]:

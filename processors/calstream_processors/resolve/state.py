@@ -6,6 +6,7 @@ from itertools import takewhile
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
 from calstream_processors.resolve.identity import IdentityIndex
+from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.questions import OpenReviews
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.head import Head, head_of
@@ -27,6 +28,9 @@ class Workspace:
 
     The index is whole; of the entities only those that were asked for lately are held decoded.
 
+    Attributes:
+        rules: those that were observed last; until then the default pattern's.
+
     Args:
         index: empty; it is filled by `know` and `put`.
         fetch: for entities that are not held. By default there are none.
@@ -35,6 +39,7 @@ class Workspace:
     def __init__(self, index: IdentityIndex | None = None, fetch: Fetch = _nothing) -> None:
         self.index = index or IdentityIndex()
         self.reviews = OpenReviews()
+        self.rules = CALENDAR_TO_CRM
         self.entities: dict[str, Entity] = {}
         self._fetch = fetch
 

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from calstream_processors.resolve.fold import fold
-from calstream_processors.resolve.matching import keys_of_copies
-from calstream_processors.resolve.ownership import Ownership
+from calstream_processors.resolve.matching import keys_of_copies, match_rules
 from calstream_processors.resolve.workspace_state import WorkspaceState
 from calstream_schemas.entities import Cause, Copy, Entity, NaturalId, Values, entity_id, kind_of
+from calstream_schemas.entities.head import LEARNED
 from calstream_schemas.observations import Observation
+from calstream_schemas.rule_sets import RuleSet
 
 
 def cause_of(observation: Observation) -> Cause:
@@ -21,10 +22,10 @@ def with_copies(
     before: Entity,
     copies: Mapping[NaturalId, Copy],
     cause: Cause,
-    ownership: Ownership,
+    rules: RuleSet,
 ) -> Entity:
     """The next version of an entity, which has these copies."""
-    values, decisions = fold(kind_of(before.kind), copies.values(), ownership)
+    values, decisions = fold(kind_of(before.kind), copies.values(), rules)
     return replace(
         before,
         version=before.version + 1,
@@ -33,16 +34,16 @@ def with_copies(
         values=values,
         decisions=decisions,
         references=_references(state, before.workspace, before.kind, values),
-        match_keys=_match_keys(state, before.kind, copies.values(), values),
+        match_keys=_match_keys(state, before.kind, copies.values(), values, rules),
     )
 
 
 def pointing_at(
-    state: WorkspaceState, objects: Iterable[NaturalId], id_: str, cause: Cause
+    state: WorkspaceState, kind: str, objects: Iterable[NaturalId], id_: str, cause: Cause
 ) -> list[Entity]:
-    """New versions of the entities that refer to a contact's objects, which are `id_`'s now."""
-    targets = {str(natural_id) for natural_id in objects}
-    keys = sorted({key for text in targets for key in _referrers(state, text)})
+    """New versions of the entities that refer to objects of a kind, which are `id_`'s now."""
+    targets = {str(natural_id): natural_id for natural_id in objects}
+    keys = sorted({key for one in targets.values() for key in state.index.referrers(kind, one)})
     made = []
     for key in keys:
         referrer = state.get(key)
@@ -50,7 +51,7 @@ def pointing_at(
             continue
         references = dict(referrer.references)
         for _group, field in kind_of(referrer.kind).references:
-            if field.reference == "contact" and referrer.values.get(field.name) in targets:
+            if field.reference == kind and referrer.values.get(field.name) in targets:
                 references[field.name] = id_
         if references != referrer.references:
             made.append(
@@ -59,24 +60,16 @@ def pointing_at(
     return made
 
 
-def _referrers(state: WorkspaceState, text: str) -> tuple[str, ...]:
-    return state.index.referrers(NaturalId.parse(text))
-
-
 def _match_keys(
-    state: WorkspaceState, kind: str, copies: Iterable[Copy], values: Values
+    state: WorkspaceState, kind: str, copies: Iterable[Copy], values: Values, rules: RuleSet
 ) -> tuple[bytes, ...]:
     if kind != "contact":
         return ()
-    return tuple(keys_of_copies(copies, values, state.index.rules, state.index.keyed))
+    return tuple(keys_of_copies(copies, values, match_rules(rules), state.index.keyed))
 
 
 def _references(state: WorkspaceState, workspace: str, kind: str, values: Values) -> dict[str, str]:
-    """The ids of the entities that the reference fields point to, where they are known.
-
-    A contact's id is known once the contact is: it may turn out to be somebody we have. Every
-    other kind's id follows from what its system calls it.
-    """
+    """The ids of the entities that the reference fields point to, where they are known."""
     found = {}
     for _group, field in kind_of(kind).references:
         text = values.get(field.name)
@@ -84,7 +77,7 @@ def _references(state: WorkspaceState, workspace: str, kind: str, values: Values
             continue
         target = NaturalId.parse(text)
         known = state.index.find(field.reference, target)
-        if known is None and field.reference != "contact":
+        if known is None and field.reference not in LEARNED:
             known = entity_id(workspace, field.reference, target)
         if known is not None:
             found[field.name] = known

@@ -11,7 +11,7 @@ from calstream_schemas import codec
 from calstream_schemas.cells import from_avro, to_avro
 from calstream_schemas.codec import Poison
 from calstream_schemas.entities.fields import KINDS, Kind, kind_of
-from calstream_schemas.entities.head import contacts_referred_to
+from calstream_schemas.entities.head import targets_of
 from calstream_schemas.entities.model import (
     Cause,
     Copy,
@@ -37,7 +37,7 @@ def encode_entity(entity: Entity, sealer: Sealer) -> bytes:
         "workspace": entity.workspace,
         "version": entity.version,
         "objects": [str(id_) for id_ in order],
-        "targets": list(contacts_referred_to(entity)),
+        "targets": list(targets_of(entity)),
         "match_keys": list(entity.match_keys),
         "merge": _merge_to_avro(entity.merge) if entity.merge else None,
         "apart": list(entity.apart),

@@ -16,6 +16,10 @@ from calstream_schemas.codec import Poison, schema_of
 from calstream_schemas.entities.fields import KINDS, kind_of
 from calstream_schemas.entities.model import Entity, entity_key
 
+LEARNED = frozenset({"contact", "booking"})
+"""Kinds whose objects may turn out to belong to an entity that we have: which one is known once the
+object is. Every other kind's id follows from what its system calls it."""
+
 _LAST_FIELD = "apart"
 _KIND_BY_RECORD = {kind.record: kind.name for kind in KINDS.values()}
 
@@ -26,7 +30,7 @@ class Head:
 
     Attributes:
         objects: the natural ids of its copies, as texts.
-        targets: the natural ids of the contacts that it refers to, as texts.
+        targets: what it refers to; see `targets_of`.
         match_keys: see `Entity`.
         merged_into: the id of the entity that it was merged into.
         apart: see `Entity`.
@@ -54,19 +58,19 @@ def head_of(entity: Entity) -> Head:
         kind=entity.kind,
         id=entity.id,
         objects=tuple(str(id_) for id_ in sorted(entity.copies)),
-        targets=contacts_referred_to(entity),
+        targets=targets_of(entity),
         match_keys=entity.match_keys,
         merged_into=entity.merge.into if entity.merge else None,
         apart=entity.apart,
     )
 
 
-def contacts_referred_to(entity: Entity) -> tuple[str, ...]:
-    """The natural ids of the contacts that an entity refers to, as texts."""
+def targets_of(entity: Entity) -> tuple[str, ...]:
+    """The objects that an entity refers to and whose entity is learned, as `kind/natural id`."""
     return tuple(
-        text
+        f"{field.reference}/{text}"
         for _group, field in kind_of(entity.kind).references
-        if field.reference == "contact" and isinstance(text := entity.values.get(field.name), str)
+        if field.reference in LEARNED and isinstance(text := entity.values.get(field.name), str)
     )
 
 

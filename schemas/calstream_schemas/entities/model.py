@@ -27,6 +27,11 @@ class NaturalId(NamedTuple):
     def __str__(self) -> str:
         return f"{self.system}/{self.object_type}/{self.object_id}"
 
+    @property
+    def parent(self) -> "NaturalId":
+        """The same without the last part of the object's id."""
+        return self._replace(object_id=self.object_id.rpartition("/")[0])
+
     @classmethod
     def parse(cls, text: str) -> "NaturalId":
         """The inverse of `str`."""

@@ -45,7 +45,7 @@ class Scene:
 
     def run(self, *words: str, status: int = 0) -> Any:
         answer = CliRunner().invoke(
-            app, [*words, "-o", "json", "--config", str(self.installation.config)]
+            app, [*words, "-o", "json", "--config", str(self.installation.file)]
         )
         assert answer.exit_code == status, answer.output
         return json.loads(answer.stdout if status == 0 else answer.stderr)
