@@ -13,7 +13,7 @@ from calstream_processors.normalise.email import (
     is_role_address,
     normalise_email,
 )
-from calstream_processors.normalise.name import company_key, name_key
+from calstream_processors.normalise.name import company_key, name_key, words_of_any_script
 from calstream_processors.normalise.phone import normalise_phone, phone_key
 
 LOOSE = EmailPolicy(ignore_plus=True, ignore_dots=True)
@@ -179,3 +179,9 @@ def test_a_key_does_not_change_with_form_or_repetition(text: str) -> None:
         assert key_of(key) == key
         assert key_of(unicodedata.normalize("NFD", text)) == key
         assert key == key.strip()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.characters(max_codepoint=127), max_size=30))
+def test_the_short_way_for_ascii_gives_what_the_long_one_gives(text: str) -> None:
+    assert name_key(text.replace(",", "")) == " ".join(words_of_any_script(text.replace(",", "")))

@@ -65,6 +65,7 @@ COMMANDS = {
     "down": Entry("stack:down_app", "Stop everything.", _RUN),
     "demo": Entry("demo:app", "See a booking arrive in a CRM, end to end.", _RUN),
     "chaos": Entry("chaos:app", "Prove by killing that nothing is lost.", _RUN),
+    "bench": Entry("bench:app", "Measure how fast it is, against its goals.", _RUN),
     "workspace": Entry("workspace:app", "Add and list workspaces.", _CONNECT),
     "sink": Entry("sink:app", "Check, set up and resync sinks.", _CONNECT),
     "config": Entry("config:app", "Check, show and explain the settings.", _CONNECT),

@@ -23,6 +23,9 @@ pty pte sa sarl sas se spa srl ug
 """
 _LEGAL_FORMS = frozenset(_FORMS.split())
 _JOINING = ("'", "`", ".", "\N{RIGHT SINGLE QUOTATION MARK}")
+_ASCII = {
+    code: None if chr(code) in _JOINING else " " for code in range(128) if not chr(code).isalnum()
+}
 _MARKS_ARE_SPELLING = ("LATIN", "GREEK", "CYRILLIC")
 
 
@@ -53,6 +56,12 @@ def company_key(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
+    # most names are in ASCII, where the same is had in a tenth of the time
+    return text.lower().translate(_ASCII).split() if text.isascii() else words_of_any_script(text)
+
+
+def words_of_any_script(text: str) -> list[str]:
+    """The words of a name in the form in which they are compared."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     # folding may leave compatibility forms and takes nothing apart: once more
     apart = unicodedata.normalize("NFKD", folded)

@@ -4,7 +4,7 @@ Transactional: new versions, the observations that count as seen, dead letters a
 `observations` are one transaction, so a crash leaves all of a batch or nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import faust
 import structlog
@@ -25,21 +25,19 @@ from calstream_engine import (
     state_table,
     truth_table,
 )
-from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.matching import match_rules
+from calstream_processors.resolve.partition import Partition
 from calstream_processors.resolve.questions import questions
 from calstream_processors.resolve.refold import refold
 from calstream_processors.resolve.resolver import resolve
-from calstream_processors.resolve.state import SeenObservations, Workspace
+from calstream_processors.resolve.state import Workspace
 from calstream_processors.resolve.versions import cause_of
 from calstream_schemas.codec import Poison
 from calstream_schemas.entities import Entity
-from calstream_schemas.entities.avro import decode_entity, encode_entity, entity_headers
-from calstream_schemas.entities.head import decode_head
+from calstream_schemas.entities.avro import encode_entity, entity_headers
 from calstream_schemas.observations import Observation, decode_observation
-from calstream_schemas.resolver_state import rules_key, workspace_of_rules
-from calstream_schemas.reviews import decode_review, encode_review
-from calstream_schemas.rule_sets import RuleSet
+from calstream_schemas.resolver_state import rules_key
+from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import (
     ENTITIES,
     MATCH_REVIEWS,
@@ -79,76 +77,13 @@ def resolve_app(
     return app
 
 
-class _Partition:
-    """What is derived from the tables of one partition."""
-
-    def __init__(self, keys: KeyStore, work: Work) -> None:
-        self.work = work  # of the batch that is being handled
-        self.seen = SeenObservations()
-        self._keys = keys
-        self._workspaces: dict[str, Workspace] = {}
-
-    def workspace(self, name: str) -> Workspace:
-        """A workspace's state."""
-        known = self._workspaces.get(name)
-        if known is None:
-            index = IdentityIndex(self._keys.sealer(name).keyed_hash)
-            known = self._workspaces[name] = Workspace(index, self._entity)
-        return known
-
-    def restore(self, entities: Iterable[tuple[bytes, bytes]]) -> int:
-        """Fills the indexes; returns how many entities there are."""
-        count = 0
-        for key, value in entities:
-            head = decode_head(value)
-            if isinstance(head, Poison):
-                raise _unreadable(key.decode(errors="replace"), head)
-            self.workspace(head.workspace).know(head)
-            count += 1
-        return count
-
-    def restore_reviews(self, reviews: Iterable[tuple[bytes, bytes]]) -> None:
-        """Reads the reviews that nobody has settled."""
-        for key, value in reviews:
-            review = decode_review(value, self._keys.sealer)
-            if isinstance(review, Poison):
-                raise _unreadable(key.decode(errors="replace"), review)
-            self.workspace(review.workspace).reviews.put(review)
-
-    def entities(self, workspace: str) -> Iterator[Entity]:
-        """All entities of a workspace, as the work has them."""
-        table, prefix = self.work[ENTITIES.name], f"{workspace}/".encode()
-        keys = {key for key, _ in table.store.items()} | {key for key, _ in table.changes()}
-        for key in sorted(key for key in keys if key.startswith(prefix)):
-            entity = self._entity(key.decode())
-            if entity is not None:
-                yield entity
-
-    def _entity(self, key: str) -> Entity | None:
-        value = self.work[ENTITIES.name].get(key.encode())
-        if value is None:
-            return None
-        entity = decode_entity(value, self._keys.sealer)
-        if isinstance(entity, Poison):
-            raise _unreadable(key, entity)
-        return entity
-
-
-def _unreadable(key: str, poison: Poison) -> InvariantError:
-    return InvariantError(
-        Code.INVARIANT_BROKEN,
-        f"The record {key} can't be read: {poison.reason}.",
-        hint="Are these the keys with which the workspace was written?",
-    )
-
-
 class ResolveStage:
     """Resolves batches of observations. Fulfils the engine's `Handler`."""
 
     def __init__(self, settings: Settings, keys: KeyStore) -> None:
         self._partition_count = settings.kafka.partitions
         self._keys = keys
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions: dict[int, Partition] = {}
 
     def restored(self, partition: int, work: Work) -> None:
         """Indexes the entities of a partition; reads its reviews and what was seen lately.
@@ -157,17 +92,10 @@ class ResolveStage:
             InvariantError: a record can't be read; to go on with a part of the truth would write
                 the rest anew.
         """
-        restored = _Partition(self._keys, work)
+        restored = Partition(self._keys, work)
+        restored.restore_state(work[RESOLVER_STATE.name].store.items())
         count = restored.restore(work[ENTITIES.name].store.items())
         restored.restore_reviews(work[MATCH_REVIEWS.name].store.items())
-        seen = []
-        for key, value in work[RESOLVER_STATE.name].store.items():
-            workspace = workspace_of_rules(key)
-            if workspace is None:
-                seen.append((key.decode(), int(value)))
-            else:
-                restored.workspace(workspace).rules = RuleSet.decode(value)
-        restored.seen = SeenObservations(seen)
         self._partitions[partition] = restored
         _log.info("entities restored", partition=partition, entities=count)
 
@@ -189,7 +117,7 @@ class ResolveStage:
                 _log.exception("record failed", stage=STAGE, offset=record.offset())
                 work.reject(record, RecordError(Code.RECORD_FAILED, type(error).__name__))
 
-    def _resolve(self, record: Record, partition: _Partition, work: Work) -> str:
+    def _resolve(self, record: Record, partition: Partition, work: Work) -> str:
         observation = decode_observation(record.value() or b"", self._keys.sealer)
         if isinstance(observation, Poison):
             raise RecordError(observation.code, observation.reason)
@@ -221,14 +149,14 @@ class ResolveStage:
         return "versions" if made else "unchanged"
 
     def _made(
-        self, partition: _Partition, workspace: Workspace, observation: Observation
+        self, partition: Partition, workspace: Workspace, observation: Observation
     ) -> Sequence[Entity]:
         if observation.rule_set is None:
             return resolve(workspace, observation, workspace.rules)
         entities = partition.entities(observation.workspace)
         return list(refold(workspace, entities, observation.rule_set, cause_of(observation)))
 
-    def _mark_seen(self, key: str, received_at: int, partition: _Partition, work: Work) -> None:
+    def _mark_seen(self, key: str, received_at: int, partition: Partition, work: Work) -> None:
         state = work[RESOLVER_STATE.name]
         for old in partition.seen.expired(received_at):
             state.delete(old.encode())
