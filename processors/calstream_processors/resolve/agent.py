@@ -154,7 +154,10 @@ class ResolveStage:
         if observation.rule_set is None:
             return resolve(workspace, observation, workspace.rules)
         entities = partition.entities(observation.workspace)
-        return list(refold(workspace, entities, observation.rule_set, cause_of(observation)))
+        made = list(refold(workspace, entities, observation.rule_set, cause_of(observation)))
+        for entity in made:
+            workspace.get(entity.key)  # the indexes must know what goes
+        return made
 
     def _mark_seen(self, key: str, received_at: int, partition: Partition, work: Work) -> None:
         state = work[RESOLVER_STATE.name]
