@@ -60,7 +60,8 @@ class GroupSettings:
         instance_id: makes a static member: whoever starts again under it takes its place at once.
         session_timeout_seconds: after which the group takes a silent worker's partitions away.
         max_batch_records: the most records of one batch.
-        max_records_in_flight: records handed out and not done, over all partitions.
+        max_records_in_flight: records handed out and not done, over all partitions; a large one
+            counts as several.
         client: further librdkafka settings, such as TLS and SASL.
     """
 
@@ -131,10 +132,10 @@ class Membership:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def returned(self, count: int) -> None:
-        """So many records that were handed out are done or don't count any more."""
+    def returned(self, weight: int) -> None:
+        """Records that were handed out, of this weight, are done or don't count any more."""
         with self._room:
-            self._in_flight -= count
+            self._in_flight -= weight
             self._room.notify()
 
     def read_from(self, claim: Claim, offset: int) -> None:
@@ -354,7 +355,7 @@ class Membership:
                 batches.append((claim, Batch(place, records, offset_of(records[-1]) + 1)))
         if batches:
             with self._room:
-                self._in_flight += sum(len(batch) for _, batch in batches)
+                self._in_flight += sum(batch.weight for _, batch in batches)
             self._call(self._listener.on_batches, batches)
         if ends:
             self._call(self._listener.on_end, ends)

@@ -108,6 +108,18 @@ RUN_ELSEWHERE = {
     "calstream contact unmerge KEY --yes": "pipeline/test_identity",
     "calstream contact apart": "pipeline/test_identity",
     "calstream contact apart KEY OTHER --yes": "pipeline/test_identity",
+    **dict.fromkeys(
+        (
+            "calstream bench engine",
+            "calstream bench engine --json > engine.json",
+            "calstream bench engine --quick --without-peers",
+        ),
+        "tests/integration/test_bench_engine",
+    ),
+    **dict.fromkeys(
+        ("calstream bench render", "calstream bench render engine.json benchmarks.md"),
+        "tests/unit/bench/test_report",
+    ),
     "calstream webhook tail": "it follows until Ctrl-C; test_cli_reading",
     "calstream --install-completion": "it changes the user's own shell; test_cli_root",
     "calstream COMMAND --help": "every command; test_cli_root",

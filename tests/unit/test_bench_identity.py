@@ -5,7 +5,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from calstream_ops.bench.identity import MEASURES, Plan, run_identity_bench
+from calstream_ops.bench.identity import Plan, run_identity_bench
+from calstream_ops.bench.measures import IDENTITY
 from calstream_ops.bench.people import bookings, contact, person
 from calstream_ops.bench.report import Report, results
 from calstream_ops.cli import bench_identity
@@ -41,7 +42,7 @@ def test_a_goal_that_is_missed_is_told_by_the_exit_status(
     name: str, value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for values, status in ((MET, 0), (MET | {name: value}, 1)):
-        report = Report("identity", {}, "abc", {}, results(MEASURES, values, with_peers=True))
+        report = Report("identity", {}, "abc", {}, results(IDENTITY, values, with_peers=True))
         monkeypatch.setattr(
             bench_identity, "run_identity_bench", lambda _say, _plan, report=report: report
         )

@@ -15,8 +15,9 @@ from calstream_engine.state.rocks import RocksStores
 from calstream_engine.state.store import PartitionStore
 from calstream_engine.work import TableSpec
 from calstream_ops.bench.machine import commit, describe_machine
+from calstream_ops.bench.measures import IDENTITY
 from calstream_ops.bench.people import WORKSPACE, bookings, contact
-from calstream_ops.bench.report import Measure, Report, results
+from calstream_ops.bench.report import Report, results
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.ladder import match
 from calstream_processors.resolve.matching import keys_of_statements, match_rules
@@ -26,13 +27,6 @@ from calstream_processors.resolve.state import Workspace
 from calstream_schemas.entities.avro import encode_entity
 from calstream_schemas.topics import ENTITIES
 
-MEASURES = (
-    Measure("lookups_per_second", "1/s", goal=10_000),
-    Measure("match_p99_ms", "ms", goal=10, at_most=True, digits=3),
-    Measure("match_p50_ms", "ms", digits=3),
-    Measure("index_restore_seconds", "s", goal=60, at_most=True, digits=1),
-    Measure("index_memory_mb", "MB"),
-)
 _WRITTEN_AT_ONCE = 5000
 _MEGABYTE = 1_000_000
 
@@ -82,7 +76,7 @@ def run_identity_bench(say: Say, plan: Plan | None = None) -> Report:
         describe_machine(),
         commit(),
         settings,
-        results(MEASURES, values, with_peers=True),
+        results(IDENTITY, values, with_peers=True),
     )
 
 

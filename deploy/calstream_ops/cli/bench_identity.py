@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from calstream_ops.bench.identity import QUICK, run_identity_bench
+from calstream_ops.bench.page import HEADINGS, rows
 from calstream_ops.cli.session import session_of
 from calstream_ops.cli.terminal import Output, table
+from calstream_ops.stack import Console
 
 
 def identity(
@@ -30,15 +32,9 @@ def identity(
     every goal is met, else 1.
     """
     terminal = session_of(ctx).terminal
-    # progress goes to standard error also where the answer is JSON
-    say = replace(terminal, output=Output.TEXT).say
-    report = run_identity_bench(say, QUICK if quick else None)
-    found = report.as_json()
     if as_json:
         terminal = replace(terminal, output=Output.JSON)
-    rows = (
-        (each["name"], each["value"], each["unit"], each["goal"], each["met"])
-        for each in found["results"]
-    )
-    terminal.answer(found, table(("measure", "value", "unit", "goal", "met"), rows))
+    report = run_identity_bench(Console().progress, QUICK if quick else None)
+    found = report.as_json()
+    terminal.answer(found, table(HEADINGS, rows(found)))
     raise typer.Exit(report.exit_status)

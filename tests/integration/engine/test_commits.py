@@ -166,6 +166,50 @@ async def test_a_commit_that_failed_is_told_again(
     assert len(seen) == 10
 
 
+@pytest.mark.parametrize("kind", ["stock agent", "batch agent"])
+async def test_all_the_room_in_flight_is_given_back(
+    topics: Topics, workers: Workers, kind: str
+) -> None:
+    """Also that of large records, and of those that were read twice or failed."""
+    source, dead, name = topics.make("source"), topics.make("dead"), topics.name("group")
+    app = create_app(
+        engine_settings(
+            name,
+            topics.bootstrap_servers,
+            dead_topic=dead,
+            max_records_in_flight=50,
+            max_batch_records=20,
+        )
+    )
+
+    def refuse(value: bytes | None) -> None:
+        if value == b"bad":
+            raise ValueError
+
+    if kind == "batch agent":
+
+        @batch_agent(app, source)
+        def handle(batch: Batch, _work: Work) -> None:
+            for record in batch:
+                refuse(record.value())
+    else:
+
+        @app.agent(app.topic(source, value_type=bytes))
+        async def agent(stream: faust.StreamT[bytes]) -> None:
+            async for value in stream:
+                refuse(value)
+
+    values = [b"small", b"x" * 5000, b"bad", b"x" * 300_000, None] * 40
+    topics.put(source, [(None, value) for value in values])
+    worker = await workers.start(app)
+    await topics.until_committed(name, source, len(values))
+    consumer: Any = app.consumer
+    (claim,) = consumer.reading.claims.values()
+    assert (claim.records_in_flight, consumer.reading._membership._in_flight) == (0, 0)
+    await worker.stop()
+    assert topics.values(dead) == [b"bad"] * 40
+
+
 async def test_a_graceful_stop_commits_so_that_the_next_worker_repeats_nothing(
     topics: Topics, workers: Workers
 ) -> None:

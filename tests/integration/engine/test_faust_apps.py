@@ -188,6 +188,27 @@ async def test_state_is_visible_between_records_and_only_of_partitions_that_are_
     assert len(counts) == 0
 
 
+async def test_a_stream_can_be_grouped_by_another_key(
+    topics: Topics, workers: Workers, tmp_path: Path, make_app: MakeApp
+) -> None:
+    orders, name = topics.make("orders", 2), topics.name("grouped")
+    app = make_app(topics, tmp_path, name)
+    sums = app.Table("sums", default=int)
+
+    @app.agent(app.topic(orders, value_type=Order), name=name)
+    async def add(stream: Any) -> None:
+        async for order in stream.group_by(Order.account):
+            sums[order.account] += order.amount
+
+    for partition in (0, 1):
+        pairs = _json(*({"account": a, "amount": 1} for a in "abcab"))
+        topics.put(orders, pairs, partition=partition)
+    worker = await workers.start(app)
+    await eventually(lambda: dict(sums.items()) == {"a": 4, "b": 4, "c": 2})
+    await topics.until_committed(name, orders, 5)
+    await worker.stop()
+
+
 async def test_an_app_of_timers_needs_no_agent(
     topics: Topics, workers: Workers, tmp_path: Path, make_app: MakeApp
 ) -> None:

@@ -16,7 +16,7 @@ from tests.integration.engine.waiting import eventually
 from tests.integration.engine.workers import Workers, engine_settings
 
 from calstream_core.errors import CalstreamError, Code
-from calstream_engine import create_app
+from calstream_engine import Mode, create_app
 from calstream_engine import writer as writer_module
 from calstream_engine.work import Work
 
@@ -148,6 +148,29 @@ async def test_a_killed_static_member_has_its_partitions_back_at_once(
             (sent,) = await topics.until_written(names.out, 1, partition)
             assert sent.value() == b"480"
             assert topics.values(names.dead, partition) == [b"bad"] * 120
+
+
+async def test_a_killed_worker_in_plain_mode_loses_nothing_and_repeats_the_same(
+    topics: Topics, tmp_path: Path
+) -> None:
+    names, log, count = Names.make(topics), tmp_path / "log", 20_000
+    given: dict[str, Any] = {
+        "mode": Mode.PLAIN,
+        "instance_id": "worker-0",
+        "session_timeout_seconds": 60.0,
+        "max_batch_records": 50,
+    }
+    orders = [b"bad" if n % 50 == 0 else b"%d" % n for n in range(count)]
+    topics.put(names.source, [(None, order) for order in orders])
+    with WorkerProcess(topics.bootstrap_servers, names, log, **given):
+        await topics.until_written(names.out, 100)  # and then it is killed
+    with WorkerProcess(topics.bootstrap_servers, names, log, **given) as process:
+        await process.until_ready()
+        await topics.until_committed(names.app, names.source, count)
+    sent = {(m.key(), m.value()) for m in topics.read(names.out)}
+    assert sent == {(b"%d" % n, b"%d" % n) for n in range(count) if n % 50}
+    letters: list[Any] = [dict(m.headers() or []) for m in topics.read(names.dead)]
+    assert {int(one["origin_offset"]) for one in letters} == set(range(0, count, 50))
 
 
 async def test_a_slow_vendor_holds_up_one_revoke_and_no_rebalance_follows(

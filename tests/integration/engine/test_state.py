@@ -159,7 +159,8 @@ async def test_a_restore_that_is_interrupted_goes_on_where_it_was(
     await asyncio.to_thread(held_up.held.wait)
     read = records_restored(app)
     assert 0 < read < count
-    assert "restoring" in (worker.group.fault() or "")
+    fault = worker.group.fault() or ""
+    assert f"restoring {names.source}[0] ({count - read} records left)" in fault
     stopping = asyncio.create_task(worker.stop())
     await eventually(lambda: _is_given_up(app))
     held_up.may_go_on.set()

@@ -1,7 +1,7 @@
 """`python -m tests.integration.engine.worker_process`: a worker that a test may do anything to.
 
-It reads its settings as one JSON object from its arguments, and obeys its records like
-`transactional_apps.obey`; `!` hangs the event loop for ever.
+It reads its settings as one JSON object from its arguments. In transactional mode it obeys its
+records like `transactional_apps.obey`, in plain mode it sends them on; `!` hangs it for ever.
 """
 
 import asyncio
@@ -13,19 +13,30 @@ from typing import Any
 
 import uvloop
 from tests.integration.engine.topics import Topics
-from tests.integration.engine.transactional_apps import Names, obey, transactional_app
+from tests.integration.engine.transactional_apps import OUT, Names, obey, transactional_app
 
 from calstream_core.errors import CalstreamError
 from calstream_core.health import HealthServer
 from calstream_core.logs import configure_logs
 from calstream_core.process import stop_signals
 from calstream_engine import AppGroup, Batch, Mode, Work
+from calstream_engine.records import offset_of
 
 
 def _obey(batch: Batch, work: Work) -> None:
     if any(record.value() == b"!" for record in batch):
         time.sleep(1_000_000)
-    obey(batch, work)
+    if work["state"].is_writable:
+        obey(batch, work)
+    else:
+        _send_on(batch, work)
+
+
+def _send_on(batch: Batch, work: Work) -> None:
+    for record in batch:
+        if record.value() == b"bad":
+            raise ValueError
+        work.send(OUT, b"%d" % offset_of(record), record.value())
 
 
 async def _for_ever(_partition: int) -> None:
