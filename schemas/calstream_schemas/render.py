@@ -49,6 +49,18 @@ def _stamp() -> dict[str, Any]:
     }
 
 
+def _clamped() -> dict[str, Any]:
+    return {
+        "type": "record",
+        "name": "Clamped",
+        "doc": "A time of change that lay in the future, and when we first heard of it.",
+        "fields": [
+            {"name": "modified_at", "type": _MICROSECONDS},
+            {"name": "received_at", "type": _MICROSECONDS},
+        ],
+    }
+
+
 def _enum(name: str, symbols: list[str], doc: str) -> dict[str, Any]:
     # the default makes a symbol that an older reader lacks readable for it
     return {
@@ -134,6 +146,23 @@ def _identity() -> list[dict[str, Any]]:
     ]
 
 
+def _copy(kind: Kind) -> dict[str, Any]:
+    return {
+        "type": "record",
+        "name": f"{kind.record}Copy",
+        "doc": "What one object of one system holds.",
+        "fields": [
+            {"name": "system", "type": "string"},
+            {"name": "object_type", "type": "string"},
+            {"name": "object_id", "type": "string"},
+            {"name": "role", "type": "string"},
+            {"name": "gone", "type": "boolean", "default": False},
+            {"name": "clamped", "type": {"type": "array", "items": _clamped()}, "default": []},
+            {"name": "registers", "type": {"type": "array", "items": _register(kind)}},
+        ],
+    }
+
+
 def entity_schema(kind: Kind) -> dict[str, Any]:
     """The Avro schema of a kind: the truth first, then where it comes from."""
     cause = {
@@ -144,19 +173,6 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
             {"name": "observation_id", "type": "string"},
             {"name": "received_at", "type": _MICROSECONDS},
             {"name": "occurred_at", "type": _MICROSECONDS},
-        ],
-    }
-    copy = {
-        "type": "record",
-        "name": f"{kind.record}Copy",
-        "doc": "What one object of one system holds.",
-        "fields": [
-            {"name": "system", "type": "string"},
-            {"name": "object_type", "type": "string"},
-            {"name": "object_id", "type": "string"},
-            {"name": "role", "type": "string"},
-            {"name": "gone", "type": "boolean", "default": False},
-            {"name": "registers", "type": {"type": "array", "items": _register(kind)}},
         ],
     }
     decision = {
@@ -184,7 +200,7 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
         {"name": "created_at", "type": _MICROSECONDS},
         {"name": "cause", "type": cause},
         *(_truth(field) for field in kind.field_by_name.values()),
-        {"name": "copies", "type": {"type": "array", "items": copy}},
+        {"name": "copies", "type": {"type": "array", "items": _copy(kind)}},
         {"name": "decisions", "type": {"type": "array", "items": decision}},
         {"name": "references", "type": {"type": "array", "items": reference}},
     ]

@@ -74,7 +74,9 @@ RESOLVER_STATE = Topic(
     compacted=True,
     retention_days=None,
 )
-
+CONFLICTS = Topic(
+    "conflicts", "Conflict", "workspace/kind/id/group", compacted=True, retention_days=None
+)
 MATCH_REVIEWS = Topic(
     "match-reviews",
     "MatchReview",
@@ -103,6 +105,7 @@ _FIXED = (
     OBSERVATIONS,
     ENTITIES,
     RESOLVER_STATE,
+    CONFLICTS,
     MATCH_REVIEWS,
     PROCESSORS_DEAD,
 )

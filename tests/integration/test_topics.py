@@ -25,6 +25,7 @@ NAMES = {
     "observations",
     "entities",
     "resolver.state",
+    "conflicts",
     "match-reviews",
     "processors.dead",
     "sink.crm.ledger",

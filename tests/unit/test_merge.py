@@ -1,6 +1,7 @@
 """Merge, unmerge and apart: decisions that are carried out, undone, refused and replayed."""
 
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 from tests.unit.identity_scene import People, attendee, hubspot
 
 from calstream_core.errors import Code, RecordError
-from calstream_schemas.entities import Entity
-from calstream_schemas.observations import Fact
+from calstream_processors.normalise.instant import MAX_AHEAD_MICROSECONDS
+from calstream_schemas.entities import Entity, Stamp
+from calstream_schemas.observations import Fact, Statement
 
 JO, KIM, LEE = "jo@example.com", "kim@example.com", "lee@example.com"
+FUTURE = 2 * MAX_AHEAD_MICROSECONDS
 
 
 def _three() -> tuple[People, str, str, str]:
@@ -31,6 +34,17 @@ def test_the_survivor_has_the_copies_and_the_loser_points_to_it() -> None:
     assert (loser.copies, loser.values, loser.match_keys) == ({}, {}, ())
     assert loser.merge is not None
     assert (loser.merge.into, loser.merge.by) == (jo, "dana")
+
+
+def test_a_merge_keeps_when_a_time_in_the_future_was_first_said() -> None:
+    people, jo, kim, _ = _three()
+    people.says(hubspot(2), role="crm", about=kim, company={"company": "Northwind"})
+    statement = Statement("company", {"company": "Southwind"}, Stamp(-1, FUTURE, by_self=False))
+    said = replace(people.log[-1], statements=(statement,))
+    people.hears(replace(said, id="f1", received_at=50))
+    people.hears(replace(said, id="f2", received_at=60, about=jo))
+    people.decides(Fact.MERGE, kim, jo)
+    assert people.contact(jo).copies[hubspot(2)].clamped == ((FUTURE, 50),)
 
 
 def test_whoever_says_something_of_the_loser_says_it_of_the_survivor() -> None:

@@ -23,7 +23,7 @@ def read_consent_update(reading: Reading, attendee: Body, consent: Body) -> None
     """
     attendee_id = attendee.required_text("id")
     # the body is the state at its creation, and says no other time for the address
-    stamp = Stamp(NO_VERSION, reading.occurred_at, by_self=False)
+    stamp = Stamp(NO_VERSION, reading.created_at, by_self=False)
     if attendee.fields.get("email") is not None:
         groups = {"email": partial(_email, attendee)}
         reading.observe(attendee, "contact", attendee_of(attendee_id), stamp, groups)

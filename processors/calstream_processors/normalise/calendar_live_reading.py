@@ -23,13 +23,12 @@ class Reading:
         self.type = body.required_text("type")
         event_id = body.text("id")
         self.event_id = event_id or webhook.delivery_id or webhook.id
-        self.occurred_at = self.instant(body, "created_at")
+        self.created_at = self.instant(body, "created_at")
         self.observations: list[Observation] = []
 
     def instant(self, body: Body, name: str) -> int:
-        """A required time of change, clamped to when we received it."""
-        at = parse_instant(body.required_text(name), body.place(name))
-        return clamp(at, self.webhook.received_at)
+        """A required time of change, as the platform says it."""
+        return parse_instant(body.required_text(name), body.place(name))
 
     def observe(
         self,
@@ -61,7 +60,7 @@ class Reading:
                 natural_id=natural_id,
                 role=ROLE,
                 received_at=self.webhook.received_at,
-                occurred_at=stamp.modified_at,
+                occurred_at=clamp(stamp.modified_at, self.webhook.received_at),
                 statements=tuple(statements),
                 same_as=same_as,
                 event_id=self.event_id,

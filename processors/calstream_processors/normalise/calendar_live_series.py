@@ -18,7 +18,7 @@ def read_series(reading: Reading, event: Body) -> None:
     if body is None or not series_id:
         return
     # each occurrence counts its own versions; what they have in common is the webhook's time
-    stamp = Stamp(NO_VERSION, reading.occurred_at, by_self=False)
+    stamp = Stamp(NO_VERSION, reading.created_at, by_self=False)
     groups = {"recurrence": partial(_rule, body, event)}
     reading.observe(body, "series", _series_of(series_id), stamp, groups)
 

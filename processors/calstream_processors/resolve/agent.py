@@ -25,6 +25,7 @@ from calstream_engine import (
     state_table,
     truth_table,
 )
+from calstream_processors.resolve.conflicts import conflict_changes
 from calstream_processors.resolve.matching import match_rules
 from calstream_processors.resolve.partition import Partition
 from calstream_processors.resolve.questions import questions
@@ -33,12 +34,14 @@ from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import Workspace
 from calstream_processors.resolve.versions import cause_of
 from calstream_schemas.codec import Poison
+from calstream_schemas.conflicts import encode_conflict
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import encode_entity, entity_headers
 from calstream_schemas.observations import Observation, decode_observation
 from calstream_schemas.resolver_state import rules_key
 from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import (
+    CONFLICTS,
     ENTITIES,
     MATCH_REVIEWS,
     OBSERVATIONS,
@@ -71,6 +74,7 @@ def resolve_app(
     )
     truth_table(app, ENTITIES.name, full_name(ENTITIES, settings.kafka))
     truth_table(app, MATCH_REVIEWS.name, full_name(MATCH_REVIEWS, settings.kafka))
+    truth_table(app, CONFLICTS.name, full_name(CONFLICTS, settings.kafka))
     state_table(app, RESOLVER_STATE.name, full_name(RESOLVER_STATE, settings.kafka))
     source = full_name(OBSERVATIONS, settings.kafka)
     batch_agent(app, source, name=STAGE)(ResolveStage(settings, keys))
@@ -86,7 +90,7 @@ class ResolveStage:
         self._partitions: dict[int, Partition] = {}
 
     def restored(self, partition: int, work: Work) -> None:
-        """Indexes the entities of a partition; reads its reviews and what was seen lately.
+        """Indexes the entities of a partition; reads its reviews, conflicts and what was seen.
 
         Raises:
             InvariantError: a record can't be read; to go on with a part of the truth would write
@@ -96,6 +100,7 @@ class ResolveStage:
         restored.restore_state(work[RESOLVER_STATE.name].store.items())
         count = restored.restore(work[ENTITIES.name].store.items())
         restored.restore_reviews(work[MATCH_REVIEWS.name].store.items())
+        restored.restore_conflicts(work[CONFLICTS.name].store.items())
         self._partitions[partition] = restored
         _log.info("entities restored", partition=partition, entities=count)
 
@@ -132,13 +137,23 @@ class ResolveStage:
         workspace = partition.workspace(observation.workspace)
         sealer = self._keys.sealer(observation.workspace)
         made = self._made(partition, workspace, observation)
+        rules = observation.rule_set or workspace.rules
+        conflicts = [
+            conflict
+            for entity in made
+            for conflict in conflict_changes(entity, rules, partition.conflicts.of(entity.key))
+        ]
+        records = [(each.key.encode(), encode_conflict(each, sealer), None) for each in conflicts]
         # all or none: what is too large refuses the observation before anything is changed
         work[ENTITIES.name].put_all(
             (entity.key.encode(), encode_entity(entity, sealer), entity_headers(entity, sealer))
             for entity in made
         )
+        work[CONFLICTS.name].put_all(records)
         for entity in made:
             workspace.put(entity)
+        for conflict in conflicts:
+            partition.conflicts.put(conflict)
         if observation.rule_set is not None:
             key = rules_key(observation.workspace)
             work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())

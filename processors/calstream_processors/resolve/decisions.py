@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from calstream_core.errors import Code, RecordError
+from calstream_processors.resolve.copies import join_clamped
 from calstream_processors.resolve.register import join
 from calstream_processors.resolve.versions import cause_of, pointing_at, with_copies
 from calstream_processors.resolve.workspace_state import WorkspaceState
@@ -159,4 +160,5 @@ def _joined(one: Copy, other: Copy) -> Copy:
         one.role,
         {name: join(one.registers.get(name), other.registers.get(name)) for name in groups},
         one.gone or other.gone,
+        join_clamped(one.clamped, other.clamped),
     )

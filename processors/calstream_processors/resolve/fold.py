@@ -25,13 +25,7 @@ def fold(kind: Kind, copies: Iterable[Copy], rules: RuleSet) -> tuple[Values, di
     values: dict[str, Value] = {}
     decisions: dict[str, Decision] = {}
     for group in kind.groups:
-        spoken = _standing(
-            [
-                (copy, register)
-                for copy in held
-                if (register := copy.registers.get(group.name)) is not None and not register.by_self
-            ]
-        )
+        spoken = spoken_of(held, group.name)
         if not spoken:
             continue
         (copy, register), rule = _decide(spoken, rules.owner(kind.name, group.name), rules)
@@ -39,6 +33,18 @@ def fold(kind: Kind, copies: Iterable[Copy], rules: RuleSet) -> tuple[Values, di
         for field in group.fields:
             values[field.name] = register.values.get(field.name)
     return values, decisions
+
+
+def spoken_of(copies: Iterable[Copy], group: str) -> list[Candidate]:
+    """The copies that speak of a group for themselves, by id of the object."""
+    spoken = [
+        (copy, register)
+        for copy in copies
+        if (register := copy.registers.get(group)) is not None and not register.by_self
+    ]
+    if len(spoken) < 2:  # noqa: PLR2004 - nothing to choose from
+        return spoken
+    return sorted(_standing(spoken), key=lambda candidate: candidate[0].id)
 
 
 def _standing(spoken: list[Candidate]) -> list[Candidate]:

@@ -6,8 +6,9 @@ from calstream_core.errors import Code, InvariantError
 from calstream_core.sealing import KeyStore
 from calstream_engine import Work
 from calstream_processors.resolve.identity import IdentityIndex
-from calstream_processors.resolve.state import SeenObservations, Workspace
+from calstream_processors.resolve.state import OpenConflicts, SeenObservations, Workspace
 from calstream_schemas.codec import Poison
+from calstream_schemas.conflicts import decode_conflict
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import decode_entity
 from calstream_schemas.entities.head import decode_head
@@ -23,6 +24,7 @@ class Partition:
     Attributes:
         work: of the batch that is being handled; entities are read from it.
         seen: the observations that were applied lately.
+        conflicts: those that stand.
 
     Args:
         keys: the key store.
@@ -32,6 +34,7 @@ class Partition:
     def __init__(self, keys: KeyStore, work: Work) -> None:
         self.work = work
         self.seen = SeenObservations()
+        self.conflicts = OpenConflicts()
         self._keys = keys
         self._workspaces: dict[str, Workspace] = {}
 
@@ -70,6 +73,18 @@ class Partition:
             if isinstance(review, Poison):
                 raise _unreadable(key.decode(errors="replace"), review)
             self.workspace(review.workspace).reviews.put(review)
+
+    def restore_conflicts(self, conflicts: Iterable[tuple[bytes, bytes]]) -> None:
+        """Reads the conflicts that stand.
+
+        Raises:
+            InvariantError: one can't be read.
+        """
+        for key, value in conflicts:
+            conflict = decode_conflict(value, self._keys.sealer)
+            if isinstance(conflict, Poison):
+                raise _unreadable(key.decode(errors="replace"), conflict)
+            self.conflicts.put(conflict)
 
     def restore_state(self, state: Iterable[tuple[bytes, bytes]]) -> None:
         """Reads the workspaces' rules, and what was seen lately."""

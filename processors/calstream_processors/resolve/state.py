@@ -1,13 +1,14 @@
 """The resolver's state in memory: decoded entities, indexes and the observations seen lately."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.questions import OpenReviews
+from calstream_schemas.conflicts import Conflict, ConflictState
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.head import Head, head_of
 
@@ -64,6 +65,27 @@ class Workspace:
         """Holds no more than so many entities, those that were asked for last."""
         while len(self.entities) > most:
             del self.entities[next(iter(self.entities))]
+
+
+class OpenConflicts:
+    """The conflicts that stand, by the entity's key and the group."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, dict[str, Conflict]] = {}
+
+    def of(self, entity_key: str) -> Mapping[str, Conflict]:
+        """The open conflicts of an entity by group."""
+        return self._open.get(entity_key, {})
+
+    def put(self, conflict: Conflict) -> None:
+        """Takes note of a conflict that was written."""
+        if conflict.state is ConflictState.OPEN:
+            self._open.setdefault(conflict.entity_key, {})[conflict.group] = conflict
+            return
+        of_entity = self._open.get(conflict.entity_key, {})
+        of_entity.pop(conflict.group, None)
+        if not of_entity:
+            self._open.pop(conflict.entity_key, None)
 
 
 class SeenObservations:

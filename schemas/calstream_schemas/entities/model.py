@@ -87,12 +87,15 @@ class Copy:
     Attributes:
         role: what the system is to us: `calendar`, `crm`, `payments`, `meetings`, `rules`.
         gone: the object no longer exists there. What it said still counts.
+        clamped: the times of change that lay in the future when we first heard of them, and when
+            that was, by time; statements of that time count as of then.
     """
 
     id: NaturalId
     role: str
     registers: Mapping[str, Register] = field(default_factory=dict)
     gone: bool = False
+    clamped: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,14 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 from tests.integration.engine.waiting import PATIENCE_SECONDS, eventually
 
@@ -160,9 +167,7 @@ class Topics:
         """The committed offset of a group; None without one."""
         consumer = Consumer(self._client | {"group.id": group, "enable.auto.commit": False})
         try:
-            (place,) = consumer.committed(
-                [TopicPartition(topic, partition)], timeout=PATIENCE_SECONDS
-            )
+            place = _committed(consumer, TopicPartition(topic, partition))
             return place.offset if place.offset >= 0 else None
         finally:
             consumer.close()
@@ -210,3 +215,23 @@ class Topics:
                 "fetch.message.max.bytes": 20_000_000,
             }
         )
+
+
+def _committed(consumer: Consumer, place: TopicPartition) -> TopicPartition:
+    """What a group has committed; asked again while a new broker makes up its coordinators."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            (found,) = consumer.committed([place], timeout=PATIENCE_SECONDS)
+        except KafkaException as error:
+            passes = error.args[0].code() in {
+                KafkaError.NOT_COORDINATOR,
+                KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+                KafkaError.COORDINATOR_NOT_AVAILABLE,
+            }
+            if not passes or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.05)
+        else:
+            assert isinstance(found, TopicPartition)
+            return found

@@ -13,9 +13,10 @@ from calstream_core.clock import now_microseconds
 from calstream_ops.cli.root import app
 from calstream_sandbox.calendar_live.calendar import Booking, Calendar
 from calstream_sandbox.calendar_live.model import EventType, Host
+from calstream_schemas.conflicts import Conflict, decode_conflict
 from calstream_schemas.entities import Entity, NaturalId, Stamp, Values
 from calstream_schemas.observations import Fact, Observation, Statement, observation_id
-from calstream_schemas.topics import PROCESSORS_DEAD
+from calstream_schemas.topics import CONFLICTS, PROCESSORS_DEAD
 
 pytestmark = pytest.mark.broker
 
@@ -106,6 +107,32 @@ def test_rules_are_planned_applied_kept_and_used(installation: Installation) -> 
     assert all(len(v) == 1 for key, v in installation.versions().items() if "/booking/" in key)
     (again,) = _run(installation, "rules", "apply", "--yes")
     assert not again["applied"]
+
+
+def _conflicts(installation: Installation) -> list[tuple[str, str, str]]:
+    found = []
+    for record in installation.records(CONFLICTS):
+        conflict = decode_conflict(record.value() or b"", installation.keys.sealer)
+        assert isinstance(conflict, Conflict)
+        assert record.key() == conflict.key.encode()
+        found.append((conflict.group, conflict.state.value, conflict.rule))
+    return found
+
+
+def test_systems_that_differ_leave_a_conflict_until_they_agree_also_over_a_restart(
+    installation: Installation,
+) -> None:
+    # the calendar's and the CRM's name, decided by the CRM and since the other rules the calendar
+    assert _conflicts(installation) == [("name", "open", "owner")] * 2
+    installation.processors.kill()
+    installation.processors.start().until_ready()
+    version = _contact(installation)[-1].version
+    installation.observe(_crm_says(_contact(installation)[-1], name={"full_name": "Jo Park"}))
+    eventually(lambda: _contact(installation)[-1].version == version + 1)
+    assert _conflicts(installation)[2:] == [("name", "agreed", "owner")]
+    installation.observe(_crm_says(_contact(installation)[-1], name={"full_name": "Joanna"}))
+    eventually(lambda: _contact(installation)[-1].version == version + 2)
+    assert _conflicts(installation)[3:] == [("name", "open", "owner")]
 
 
 def test_rules_outlive_a_restart_and_decide_what_comes_later(installation: Installation) -> None:
