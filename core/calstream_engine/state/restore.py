@@ -19,7 +19,7 @@ from calstream_core.errors import Code, UnavailableError
 from calstream_engine.records import offset_of
 from calstream_engine.state.store import PartitionStore
 
-_BATCH = 10_000
+_BATCH = 2_000
 _POLL_SECONDS = 0.1
 _TELL_EVERY_SECONDS = 2.0
 _PATIENCE_SECONDS = 60.0
@@ -103,10 +103,10 @@ def _configuration(bootstrap_servers: str) -> dict[str, Any]:
         "enable.partition.eof": True,
         "auto.offset.reset": "earliest",
         "fetch.wait.max.ms": 50,
-        "fetch.message.max.bytes": 4 << 20,
-        "queued.min.messages": 100_000,
+        "fetch.message.max.bytes": 1 << 20,
+        "queued.min.messages": 10_000,
         "fetch.queue.backoff.ms": 10,
-        "queued.max.messages.kbytes": 65_536,
+        "queued.max.messages.kbytes": 4096,
         "allow.auto.create.topics": False,
         "log_level": 2,
     }

@@ -44,6 +44,11 @@ _NOTES = {
 }
 
 
+def _traffic(count: int, restored_keys: int) -> Load:
+    """Records over keys that are restored before; newer than what is restored."""
+    return Load(count, restored_keys, PARTITIONS, 300, seed=2, older=restored_keys)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How much is measured.
@@ -60,7 +65,7 @@ class Plan:
     """
 
     small: Load = field(default_factory=lambda: Load(1_200_000, 5000, PARTITIONS, 230))
-    wide: Load = field(default_factory=lambda: Load(800_000, 1_000_000, PARTITIONS, 300, seed=2))
+    wide: Load = field(default_factory=lambda: _traffic(800_000, 1_000_000))
     restored_keys: int = 1_000_000
     rounds: int = 3
     box_seconds: float = 8.0
@@ -71,7 +76,7 @@ class Plan:
 
 QUICK = Plan(
     small=Load(40_000, 5000, PARTITIONS, 230),
-    wide=Load(20_000, 20_000, PARTITIONS, 300, seed=2),
+    wide=_traffic(20_000, 20_000),
     restored_keys=20_000,
     rounds=1,
     box_seconds=3.0,

@@ -14,7 +14,8 @@ _POLL_EVERY = 5_000
 _FULL_SECONDS = 0.05
 _FLUSH_SECONDS = 120.0
 _MILLISECONDS_A_DAY = 24 * 60 * 60 * 1000
-_HEX_DIGITS = 16
+_PADDING_BYTES = 1 << 20
+_STRIDE = 8191
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Load:
         value_bytes: the length of a value.
         seed: decides the order.
         every_key_once: each key once and in order, for the state of a table; `count` is `keys`.
+        older: how many records count as older than the first of these.
     """
 
     count: int
@@ -38,20 +40,21 @@ class Load:
     value_bytes: int
     seed: int = 1
     every_key_once: bool = False
+    older: int = 0
 
     def records(self) -> Iterator[tuple[int, bytes, bytes]]:
         """Partition, key and value of each record."""
         choose = random.Random(self.seed)  # noqa: S311 - repeatable on purpose
-        padding = choose.randbytes(self.value_bytes * 4).hex().encode()
+        padding = choose.randbytes(_PADDING_BYTES).hex().encode()
         length = self.value_bytes - len(value(0, 0, b""))
         for number in range(self.count):
             key = number if self.every_key_once else choose.randrange(self.keys)
-            # no two keys have the same text, or compression would make the records smaller
-            start = key * _HEX_DIGITS % (len(padding) - length)
+            # records near each other share no text, or compression would make them too small
+            start = key * _STRIDE % (len(padding) - length)
             yield (
                 key % self.partitions,
                 b"contact/%08d" % key,
-                value(key, number, padding[start : start + length]),
+                value(key, self.older + number, padding[start : start + length]),
             )
 
 

@@ -16,7 +16,11 @@ from calstream_ops.bench.process import WorkerProcess
 
 _LOOK_SECONDS = 0.1
 _END = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # confluent-kafka has no types there
-_NO_LEADER = KafkaError._NOENT  # noqa: SLF001 - how confluent-kafka names it
+_NO_LEADER = {
+    KafkaError._NOENT,  # noqa: SLF001 - how confluent-kafka names it
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+}
 _READ_SECONDS = 60.0
 _BATCH = 10_000
 _MILLISECONDS = 1000
@@ -74,7 +78,7 @@ class Output:
                 found += one.result(_READ_SECONDS).offset
             except KafkaException as failure:
                 error = failure.args[0]
-                if not error.retriable() and error.code() != _NO_LEADER:
+                if not error.retriable() and error.code() not in _NO_LEADER:
                     raise UnavailableError(
                         Code.BROKER_UNAVAILABLE, f"The output's end is not known: {error.str()}."
                     ) from failure

@@ -65,6 +65,7 @@ class Report:
             "state_equal": all(equal.get(name, False) for name in _STATE),
             **{f"{name}_equal": is_so for name, is_so in equal.items() if name != "state"},
             "plain_repeats": self.verdict.repeats,
+            "plain_reordered": self.verdict.reordered,
             **{name: self.done.get(name, 0) for name in asdict(self.minima)},
             **self.done,
             "injected_failures": sum(self.injected.values()),

@@ -22,6 +22,8 @@ class Verdict:
         lost: places (partition, offset) of source records without one of their effects.
         duplicated: transactional effects beyond one, or of no record.
         repeats: effects of plain mode beyond one: allowed if they are the same.
+        reordered: effects of plain mode that came first after those of a later record of their key:
+            allowed, since what could not be sent is sent again behind what could.
         equal: by what was compared, whether it is equal everywhere.
         findings: what is wrong, for a person.
     """
@@ -29,6 +31,7 @@ class Verdict:
     lost: set[tuple[int, int]] = field(default_factory=set)
     duplicated: int = 0
     repeats: int = 0
+    reordered: int = 0
     equal: dict[str, bool] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
 
@@ -108,13 +111,17 @@ class Verdict:
         """Whether what is there, once or more often, is what it should be."""
         wanted = {effect.offset: effect for effect in expected}
         strange = [effect for effect in found if wanted.get(effect.offset) != effect]
-        self.repeats += len(found) - len({effect.offset for effect in found})
+        first: dict[int, Effect] = {}
+        for effect in found:
+            first.setdefault(effect.offset, effect)
+        self.repeats += len(found) - len(first)
+        self.reordered += _out_of_order(first.values())
         self._tell(
             f"{where}: {effect.value!r} of key {effect.key!r} under the id of source offset"
             f" {effect.offset}"
             for effect in strange
         )
-        return not strange and wanted.keys() == {effect.offset for effect in found}
+        return not strange and wanted.keys() == first.keys()
 
     def _first_difference(
         self, kind: Kind, where: str, expected: Sequence[Effect], found: Sequence[Effect]
@@ -132,3 +139,13 @@ class Verdict:
         self.findings += told[:_TOLD]
         if len(told) > _TOLD:
             self.findings.append(f"... and {len(told) - _TOLD} more like the last")
+
+
+def _out_of_order(effects: Iterable[Effect]) -> int:
+    """How many come behind one of a later record of their key."""
+    count = 0
+    latest: dict[bytes, int] = {}
+    for effect in effects:
+        count += effect.offset < latest.get(effect.key, -1)
+        latest[effect.key] = max(effect.offset, latest.get(effect.key, -1))
+    return count

@@ -98,6 +98,14 @@ def test_plain_mode_may_repeat_what_is_the_same() -> None:
     assert verdict.repeats == 5
 
 
+def test_plain_mode_may_send_behind_what_it_could_not_send_before() -> None:
+    verdict = verdict_on(Kind.FORWARDED, lambda found: [*found[10:20], *found[:10], *found[11:]])
+    assert verdict.ok
+    assert verdict.repeats == 9
+    # three keys take turns, so each of the ten comes behind a later one of its key
+    assert verdict.reordered == 10
+
+
 def test_plain_mode_may_not_repeat_an_id_with_another_value() -> None:
     verdict = verdict_on(
         Kind.FORWARDED, lambda found: [*found, found[7]._replace(value=b"something else")]
