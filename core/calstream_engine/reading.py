@@ -56,7 +56,7 @@ class Reading:
         self._membership = Membership(self._settings.group(), self)
         self._tasks: set[asyncio.Task[None]] = set()
         self._hooks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._leaving = False
+        self.is_leaving = False
         self.claims: dict[Place, Claim] = {}
         self.topics: list[str] = []
         self.first_restore = asyncio.Event()
@@ -68,8 +68,8 @@ class Reading:
 
     async def leave(self) -> None:
         """Leaves the group as at a revoke of everything. Doing it again is nothing."""
-        if not self._leaving:
-            self._leaving = True
+        if not self.is_leaving:
+            self.is_leaving = True
             await self._membership.stop()
             for task in list(self._tasks):
                 task.cancel()
@@ -285,7 +285,7 @@ class Reading:
             if claim.restored and claim.watermark.position > claim.committed
         }
         offsets = {place: claim.watermark.position for place, claim in moved.items()}
-        if offsets and not self._leaving:
+        if offsets and not self.is_leaving:
             await self._membership.commit(offsets)
             for place, claim in moved.items():
                 claim.committed = offsets[place]
@@ -300,7 +300,7 @@ class Reading:
             UnavailableError: the worker has left its group, or the broker does not answer.
         """
         claims = {c.place: c for c in self.claims.values() if c.restored or c.stopped}
-        if self._leaving:
+        if self.is_leaving:
             return
         ends = await self._membership.high_watermarks(list(claims))
         now = time.monotonic()

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from rocksdict import (
     AccessType,
+    BlockBasedIndexType,
     BlockBasedOptions,
     Cache,
     DBCompressionType,
@@ -26,6 +27,7 @@ from calstream_engine.state.store import RESERVED, Change, directory_of
 
 _CHECKPOINT = RESERVED + b"checkpoint"
 _BLOCK_CACHE_BYTES = 32 << 20
+_BLOCK_BYTES = 4 << 10
 _WRITE_BUFFER_BYTES = 8 << 20
 _OPEN_FILES = 128
 _log = structlog.get_logger()
@@ -89,13 +91,28 @@ class RocksStores:
         return store
 
     def _open(self, path: Path) -> RocksStore:
-        return RocksStore(Rdict(str(path), self._options(), access_type=AccessType.read_write()))
+        options = self._options()
+        database = Rdict(
+            str(path),
+            options,
+            # named, or a database that is there already is opened with the options of its making
+            # and a cache of its own
+            column_families={"default": options},
+            access_type=AccessType.read_write(),
+        )
+        return RocksStore(database)
 
     def _options(self) -> Options:
         blocks = BlockBasedOptions()
         blocks.set_block_cache(self._cache)
         blocks.set_bloom_filter(10, block_based=False)
+        # index and filter count against the cache, in pieces: a whole one of a large partition does
+        # not fit and would be read, checked and decompressed at every `get`
         blocks.set_cache_index_and_filter_blocks(True)
+        blocks.set_index_type(BlockBasedIndexType.two_level_index_search())
+        blocks.set_partition_filters(True)
+        blocks.set_metadata_block_size(_BLOCK_BYTES)
+        blocks.set_pin_top_level_index_and_filter(True)
         options = Options(raw_mode=True)
         options.create_if_missing(True)
         options.set_block_based_table_factory(blocks)

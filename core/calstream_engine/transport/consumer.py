@@ -173,6 +173,8 @@ class Consumer(Service, ConsumerT):
                 try:
                     await step()
                 except UnavailableError as error:
+                    if self.reading.is_leaving:  # the last commit is a part of it
+                        return
                     _log.warning("not told yet", app=self._engine.settings.app, error=str(error))
 
     def ack(self, message: Message) -> bool:

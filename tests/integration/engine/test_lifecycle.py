@@ -9,6 +9,7 @@ from typing import Any
 
 import faust
 import pytest
+from structlog.testing import capture_logs
 from tests.integration.engine.processes import WorkerProcess
 from tests.integration.engine.topics import Topics
 from tests.integration.engine.transactional_apps import Names, transactional_app
@@ -199,3 +200,20 @@ async def test_a_slow_vendor_holds_up_one_revoke_and_no_rebalance_follows(
     assert sorted(assigned) == [0, 1, 2, 3]  # what stayed, was not given anew
     assert first.group.fault() is None
     await asyncio.gather(first.stop(), second.stop())
+
+
+async def test_a_worker_that_is_stopped_warns_of_nothing(topics: Topics, workers: Workers) -> None:
+    source, name = topics.make("source"), topics.name("stopped")
+    app = create_app(engine_settings(name, topics.bootstrap_servers, commit_interval_seconds=0.001))
+
+    @app.agent(app.topic(source, value_type=bytes))
+    async def read(stream: faust.StreamT[bytes]) -> None:
+        async for _value in stream:
+            pass
+
+    worker = await workers.start(app)
+    topics.put(source, [(None, b"1")])
+    await topics.until_committed(name, source, 1)
+    with capture_logs() as told:
+        await worker.stop()
+    assert [each for each in told if each["log_level"] != "info"] == []

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rocksdict import Options, Rdict
 
 from calstream_engine.state import rocks as rocks_module
 from calstream_engine.state.memory import MemoryStores
 from calstream_engine.state.rocks import RocksStores
-from calstream_engine.state.store import RESERVED, StoreFactory
+from calstream_engine.state.store import RESERVED, StoreFactory, directory_of
 
 Make = Callable[[Path], StoreFactory]
 
@@ -94,3 +95,32 @@ def test_state_that_was_left_too_long_ago_is_not_trusted(
     too_late = stores.open("t", 0, keep_seconds=60)
     assert (dict(too_late.items()), too_late.checkpoint) == ({}, 0)
     too_late.close()
+
+
+def _options_in_force(directory: Path) -> str:
+    newest = max(directory.glob("OPTIONS-*"), key=lambda path: int(path.name.partition("-")[2]))
+    return newest.read_text("utf-8")
+
+
+def test_what_is_there_already_is_opened_with_today_s_options_and_the_shared_cache(
+    tmp_path: Path,
+) -> None:
+    """By itself, rocksdict takes the options that a database was made with, and another cache."""
+    path = directory_of(tmp_path, "t", 0)
+    path.parent.mkdir(parents=True)
+    made = Rdict(str(path), Options(raw_mode=True))
+    for number in range(1000):
+        made[b"%04d" % number] = b"x" * 100
+    made.flush()
+    made.close()
+    assert "index_type=kBinarySearch" in _options_in_force(path)
+    stores = RocksStores(tmp_path)
+    store = stores.open("t", 0, keep_seconds=60)
+    used = stores._cache.get_usage()
+    assert store.get(b"0500") == b"x" * 100
+    assert stores._cache.get_usage() > used
+    # the whole index of a large partition would not fit into the cache, and be read for each key
+    options = _options_in_force(path)
+    assert "index_type=kTwoLevelIndexSearch" in options
+    assert "partition_filters=true" in options
+    store.close()
