@@ -19,7 +19,7 @@ class ConflictState(StrEnum):
     OPEN = "open"
     AGREED = "agreed"  # the systems say the same by now
     OVERRULED = "overruled"  # we have written the truth over the word that lost
-    PASSED = "passed"  # a later word, or other rules; what differs is no conflict any more
+    PASSED = "passed"  # a later word, other rules, or other contacts; what differs is no conflict
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,13 @@ class Fact(StrEnum):
     RESULT = "result"  # a sink wrote it, and this is what the vendor made of it
     GONE = "gone"  # the object no longer exists there
     RULES = "rules"  # the workspace has other rules
+    MERGE = "merge"  # somebody decided that `about` is `other`
+    UNMERGE = "unmerge"  # somebody decided that `about` is nobody else after all
+    APART = "apart"  # somebody decided that `about` and `other` are two
+
+
+DECISIONS = frozenset({Fact.MERGE, Fact.UNMERGE, Fact.APART})
+"""Facts that say who is who. They are made by people and recorded like every other fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,8 @@ class Observation:
         same_as: another object of the system that is the same thing, as a hold and its event are.
         received_at: when it came in, microseconds; for what came by webhook its acceptance.
         occurred_at: when it happened at the source, microseconds.
+        other: for decisions on who is who, the other entity's id.
+        decided_by: for decisions, who decided.
     """
 
     id: str
@@ -71,6 +80,8 @@ class Observation:
     event_id: str | None = None
     event_type: str | None = None
     delivery_id: str | None = None
+    other: str | None = None
+    decided_by: str | None = None
 
 
 def observation_id(source: str, event: str, fact: Fact, natural_id: NaturalId) -> str:
@@ -127,6 +138,8 @@ def encode_observation(observation: Observation, sealer: Sealer | None) -> bytes
             "event_id": observation.event_id,
             "event_type": observation.event_type,
             "delivery_id": observation.delivery_id,
+            "other": observation.other,
+            "decided_by": observation.decided_by,
             "statements": [
                 _statement_to_avro(kind_of(observation.kind), statement, sealer)
                 for statement in observation.statements
@@ -184,6 +197,8 @@ def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:
         event_id=body["event_id"],
         event_type=body["event_type"],
         delivery_id=body["delivery_id"],
+        other=body["other"],
+        decided_by=body["decided_by"],
         rule_set=None if body["rule_set"] is None else RuleSet.decode(body["rule_set"].encode()),
         statements=tuple(
             _statement(kind_of(body["kind"]), item, sealer) for item in body["statements"]

@@ -100,6 +100,14 @@ RUN_ELSEWHERE = {
     "calstream chaos engine --events 5000 --seed 1 --json": "engine/test_chaos",
     "calstream chaos engine --events 50000 --seed 1 --json": "engine/test_chaos, of the slow ones",
     "calstream init": "the start of this test",
+    "calstream bench identity": "unit/test_bench_identity",
+    "calstream bench identity --json": "unit/test_bench_identity",
+    "calstream contact merge": "pipeline/test_identity",
+    "calstream contact merge KEY INTO --yes": "pipeline/test_identity",
+    "calstream contact unmerge": "pipeline/test_identity",
+    "calstream contact unmerge KEY --yes": "pipeline/test_identity",
+    "calstream contact apart": "pipeline/test_identity",
+    "calstream contact apart KEY OTHER --yes": "pipeline/test_identity",
     **dict.fromkeys(
         (
             "calstream bench engine",
@@ -133,6 +141,7 @@ NEEDED = {
     "calstream entity show": "KEY",
     "calstream entity history": "KEY",
     "calstream entity list": "WORKSPACE",
+    "calstream review list": "WORKSPACE",
     "calstream webhook send": "FILE",
     "calstream topic tail": "NAME",
 }

@@ -101,6 +101,13 @@ def test_a_conflict_ends_and_says_how(calendar: Copy, state: ConflictState) -> N
     assert ended.voices == known["company"].voices
 
 
+def test_a_conflict_ends_when_one_of_its_objects_is_another_contacts() -> None:
+    known = _open()
+    for left in ((_copy(CRM, "S", 200),), ()):  # unmerged; merged into another
+        (ended,) = conflict_changes(_entity(*left), RULES, known)
+        assert ended.state == ConflictState.PASSED
+
+
 def test_a_conflict_that_stands_unchanged_is_not_written_again() -> None:
     again = _entity(_copy(CALENDAR, "N", 100), _copy(CRM, "S", 200), observation="o2")
     assert list(conflict_changes(again, RULES, _open())) == []

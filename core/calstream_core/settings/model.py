@@ -78,6 +78,8 @@ class RuleSettings(_Model):
     owners: dict[str, str] = Field(default_factory=dict)
     precedence: tuple[str, ...] = ()
     conflict_window_seconds: int = Field(default=600, ge=0, le=7 * 24 * 3600)
+    ignore_plus_addresses: bool = False
+    ignore_dots: bool = False
 
 
 class WorkspaceSettings(_Model):

@@ -33,6 +33,8 @@ def describe(entity: Entity) -> dict[str, Any]:
         },
         "fields": _fields(entity),
         "references": _references(entity),
+        "merge": _merge(entity),
+        "apart": [entity_key(entity.workspace, entity.kind, id_) for id_ in entity.apart],
         "copies": [_copy(entity, entity.copies[id_]) for id_ in sorted(entity.copies)],
     }
 
@@ -94,6 +96,17 @@ def _references(entity: Entity) -> dict[str, str]:
     return {
         name: entity_key(entity.workspace, fields[name].reference or "", id_)
         for name, id_ in sorted(entity.references.items())
+    }
+
+
+def _merge(entity: Entity) -> dict[str, Any] | None:
+    if entity.merge is None:
+        return None
+    return {
+        "into": entity_key(entity.workspace, entity.kind, entity.merge.into),
+        "by": entity.merge.by,
+        "at": readable(entity.merge.at),
+        "objects": [str(id_) for id_ in entity.merge.objects],
     }
 
 

@@ -4,16 +4,14 @@ Transactional: new versions, the observations that count as seen, dead letters a
 `observations` are one transaction, so a crash leaves all of a batch or nothing.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
 import faust
 import structlog
 
 from calstream_core.errors import CalstreamError, Code, ConfigError, InvariantError, RecordError
 from calstream_core.kafka import partition_of
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import KeyStore, Sealer
 from calstream_core.settings import Settings
 from calstream_engine import (
     Batch,
@@ -28,19 +26,24 @@ from calstream_engine import (
     truth_table,
 )
 from calstream_processors.resolve.conflicts import conflict_changes
+from calstream_processors.resolve.matching import match_rules
+from calstream_processors.resolve.partition import Partition
+from calstream_processors.resolve.questions import questions
 from calstream_processors.resolve.refold import refold
-from calstream_processors.resolve.resolver import cause_of, resolve
-from calstream_processors.resolve.state import OpenConflicts, SeenObservations, Workspace
+from calstream_processors.resolve.resolver import resolve
+from calstream_processors.resolve.state import Workspace
+from calstream_processors.resolve.versions import cause_of
 from calstream_schemas.codec import Poison
-from calstream_schemas.conflicts import decode_conflict, encode_conflict
+from calstream_schemas.conflicts import encode_conflict
 from calstream_schemas.entities import Entity
-from calstream_schemas.entities.avro import decode_entity, encode_entity, entity_headers
+from calstream_schemas.entities.avro import encode_entity, entity_headers
 from calstream_schemas.observations import Observation, decode_observation
-from calstream_schemas.resolver_state import rules_key, workspace_of_rules
-from calstream_schemas.rule_sets import RuleSet
+from calstream_schemas.resolver_state import rules_key
+from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import (
     CONFLICTS,
     ENTITIES,
+    MATCH_REVIEWS,
     OBSERVATIONS,
     PROCESSORS_DEAD,
     RESOLVER_STATE,
@@ -48,6 +51,9 @@ from calstream_schemas.topics import (
 )
 
 STAGE = "resolve"
+_HELD_ENTITIES = 20_000
+"""Decoded entities that are held of each workspace; others are read when they are asked for."""
+
 _log = structlog.get_logger()
 
 
@@ -67,20 +73,12 @@ def resolve_app(
         )
     )
     truth_table(app, ENTITIES.name, full_name(ENTITIES, settings.kafka))
+    truth_table(app, MATCH_REVIEWS.name, full_name(MATCH_REVIEWS, settings.kafka))
     truth_table(app, CONFLICTS.name, full_name(CONFLICTS, settings.kafka))
     state_table(app, RESOLVER_STATE.name, full_name(RESOLVER_STATE, settings.kafka))
     source = full_name(OBSERVATIONS, settings.kafka)
     batch_agent(app, source, name=STAGE)(ResolveStage(settings, keys))
     return app
-
-
-@dataclass
-class _Partition:
-    """What is derived from the tables of one partition."""
-
-    workspaces: defaultdict[str, Workspace] = field(default_factory=lambda: defaultdict(Workspace))
-    seen: SeenObservations = field(default_factory=SeenObservations)
-    conflicts: OpenConflicts = field(default_factory=OpenConflicts)
 
 
 class ResolveStage:
@@ -89,44 +87,20 @@ class ResolveStage:
     def __init__(self, settings: Settings, keys: KeyStore) -> None:
         self._partition_count = settings.kafka.partitions
         self._keys = keys
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions: dict[int, Partition] = {}
 
     def restored(self, partition: int, work: Work) -> None:
-        """Reads the entities of a partition, and what was seen lately.
+        """Indexes the entities of a partition; reads its reviews, conflicts and what was seen.
 
         Raises:
-            InvariantError: an entity can't be read; to go on with a part of the truth would write
+            InvariantError: a record can't be read; to go on with a part of the truth would write
                 the rest anew.
         """
-        restored = _Partition()
-        count = 0
-        for key, value in work[ENTITIES.name].store.items():
-            entity = decode_entity(value, self._keys.sealer)
-            if isinstance(entity, Poison):
-                raise InvariantError(
-                    Code.INVARIANT_BROKEN,
-                    f"The entity {key.decode(errors='replace')} can't be read: {entity.reason}.",
-                    hint="Are these the keys with which the workspace was written?",
-                )
-            restored.workspaces[entity.workspace].put(entity)
-            count += 1
-        for key, value in work[CONFLICTS.name].store.items():
-            conflict = decode_conflict(value, self._keys.sealer)
-            if isinstance(conflict, Poison):
-                raise InvariantError(
-                    Code.INVARIANT_BROKEN,
-                    f"The conflict {key.decode(errors='replace')} can't be read: "
-                    f"{conflict.reason}.",
-                )
-            restored.conflicts.put(conflict)
-        seen = []
-        for key, value in work[RESOLVER_STATE.name].store.items():
-            workspace = workspace_of_rules(key)
-            if workspace is None:
-                seen.append((key.decode(), int(value)))
-            else:
-                restored.workspaces[workspace].rules = RuleSet.decode(value)
-        restored.seen = SeenObservations(seen)
+        restored = Partition(self._keys, work)
+        restored.restore_state(work[RESOLVER_STATE.name].store.items())
+        count = restored.restore(work[ENTITIES.name].store.items())
+        restored.restore_reviews(work[MATCH_REVIEWS.name].store.items())
+        restored.restore_conflicts(work[CONFLICTS.name].store.items())
         self._partitions[partition] = restored
         _log.info("entities restored", partition=partition, entities=count)
 
@@ -135,6 +109,7 @@ class ResolveStage:
         if batch.partition not in self._partitions:
             self.restored(batch.partition, work)
         partition = self._partitions[batch.partition]
+        partition.work = work
         for record in batch:
             try:
                 work.count(self._resolve(record, partition, work))
@@ -147,7 +122,7 @@ class ResolveStage:
                 _log.exception("record failed", stage=STAGE, offset=record.offset())
                 work.reject(record, RecordError(Code.RECORD_FAILED, type(error).__name__))
 
-    def _resolve(self, record: Record, partition: _Partition, work: Work) -> str:
+    def _resolve(self, record: Record, partition: Partition, work: Work) -> str:
         observation = decode_observation(record.value() or b"", self._keys.sealer)
         if isinstance(observation, Poison):
             raise RecordError(observation.code, observation.reason)
@@ -159,9 +134,9 @@ class ResolveStage:
         seen_key = f"{observation.workspace}/{observation.id}"
         if seen_key in partition.seen:
             return "duplicate"
-        workspace = partition.workspaces[observation.workspace]
+        workspace = partition.workspace(observation.workspace)
         sealer = self._keys.sealer(observation.workspace)
-        made = self._made(workspace, observation)
+        made = self._made(partition, workspace, observation)
         rules = observation.rule_set or workspace.rules
         conflicts = [
             conflict
@@ -183,16 +158,23 @@ class ResolveStage:
             key = rules_key(observation.workspace)
             work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())
             workspace.rules = observation.rule_set
+        _ask(workspace, made, work, sealer)
+        workspace.trim(_HELD_ENTITIES)
         self._mark_seen(seen_key, observation.received_at, partition, work)
         return "versions" if made else "unchanged"
 
-    def _made(self, workspace: Workspace, observation: Observation) -> Sequence[Entity]:
+    def _made(
+        self, partition: Partition, workspace: Workspace, observation: Observation
+    ) -> Sequence[Entity]:
         if observation.rule_set is None:
             return resolve(workspace, observation, workspace.rules)
-        entities, cause = workspace.entities.values(), cause_of(observation)
-        return list(refold(workspace, entities, observation.rule_set, cause))
+        entities = partition.entities(observation.workspace)
+        made = list(refold(workspace, entities, observation.rule_set, cause_of(observation)))
+        for entity in made:
+            workspace.get(entity.key)  # the indexes must know what goes
+        return made
 
-    def _mark_seen(self, key: str, received_at: int, partition: _Partition, work: Work) -> None:
+    def _mark_seen(self, key: str, received_at: int, partition: Partition, work: Work) -> None:
         state = work[RESOLVER_STATE.name]
         for old in partition.seen.expired(received_at):
             state.delete(old.encode())
@@ -209,3 +191,15 @@ class ResolveStage:
     def released(self, partition: int) -> None:
         """Drops what is derived."""
         self._partitions.pop(partition, None)
+
+
+def _ask(workspace: Workspace, made: Iterable[Entity], work: Work, sealer: Sealer) -> None:
+    """Opens and closes the reviews that new versions of contacts give reason to."""
+    changes = questions(workspace.index, workspace.reviews, made, match_rules(workspace.rules))
+    table = work[MATCH_REVIEWS.name]
+    for review in changes.closed:
+        table.delete(review.key.encode())
+        workspace.reviews.drop(review)
+    for review in changes.opened:
+        table.put(review.key.encode(), encode_review(review, sealer))
+        workspace.reviews.put(review)

@@ -11,11 +11,13 @@ from calstream_schemas import codec
 from calstream_schemas.cells import from_avro, to_avro
 from calstream_schemas.codec import Poison
 from calstream_schemas.entities.fields import KINDS, Kind, kind_of
+from calstream_schemas.entities.head import targets_of
 from calstream_schemas.entities.model import (
     Cause,
     Copy,
     Decision,
     Entity,
+    Merge,
     NaturalId,
     Register,
     Stamp,
@@ -34,6 +36,11 @@ def encode_entity(entity: Entity, sealer: Sealer) -> bytes:
         "id": entity.id,
         "workspace": entity.workspace,
         "version": entity.version,
+        "objects": [str(id_) for id_ in order],
+        "targets": list(targets_of(entity)),
+        "match_keys": list(entity.match_keys),
+        "merge": _merge_to_avro(entity.merge) if entity.merge else None,
+        "apart": list(entity.apart),
         "created_at": entity.created_at,
         "cause": {
             "observation_id": entity.cause.observation_id,
@@ -136,6 +143,29 @@ def _entity(kind: Kind, body: dict[str, Any], sealer: Sealer) -> Entity:
         },
         decisions=decisions,
         references={item["field"]: item["id"] for item in body["references"]},
+        match_keys=tuple(body["match_keys"]),
+        merge=_merge_from_avro(body["merge"]) if body["merge"] else None,
+        apart=tuple(body["apart"]),
+    )
+
+
+def _merge_to_avro(merge: Merge) -> dict[str, Any]:
+    return {
+        "into": merge.into,
+        "by": merge.by,
+        "at": merge.at,
+        "objects": [str(id_) for id_ in merge.objects],
+        "shared": [str(id_) for id_ in merge.shared],
+    }
+
+
+def _merge_from_avro(body: dict[str, Any]) -> Merge:
+    return Merge(
+        into=body["into"],
+        by=body["by"],
+        at=body["at"],
+        objects=tuple(NaturalId.parse(text) for text in body["objects"]),
+        shared=tuple(NaturalId.parse(text) for text in body["shared"]),
     )
 
 
