@@ -106,7 +106,7 @@ def list_(
 
 @contextmanager
 def _entities(session: Session) -> Iterator[EntityLog]:
-    keys = existing_keys(session.settings.state.directory)
+    keys = existing_keys(session.settings)
     with LogReader(session.bootstrap_servers) as reader:
         yield EntityLog(reader, session.settings.kafka, keys)
 

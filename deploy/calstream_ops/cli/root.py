@@ -67,6 +67,7 @@ COMMANDS = {
     "chaos": Entry("chaos:app", "Prove by killing that nothing is lost.", _RUN),
     "workspace": Entry("workspace:app", "Add and list workspaces.", _CONNECT),
     "sink": Entry("sink:app", "Check, set up and resync sinks.", _CONNECT),
+    "key": Entry("key:app", "Count, rotate, export and import the keys of sealed data.", _CONNECT),
     "config": Entry("config:app", "Check and show the settings.", _CONNECT),
     "entity": Entry("entity:app", "Show what is known of a person or booking, and why.", _LOOK),
     "webhook": Entry("webhook:app", "Send a signed webhook; watch them arrive.", _LOOK),
@@ -74,7 +75,7 @@ COMMANDS = {
 }
 """Every command by its name, in the order of the help."""
 
-_PLURALS = {f"{name}s": name for name in ("workspace", "sink", "webhook", "topic")} | {
+_PLURALS = {f"{name}s": name for name in ("workspace", "sink", "key", "webhook", "topic")} | {
     "entities": "entity"
 }
 

@@ -5,12 +5,21 @@ Transactional: new versions, the observations that count as seen, dead letters a
 """
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import faust
 import structlog
 
-from calstream_core.errors import CalstreamError, Code, ConfigError, InvariantError, RecordError
+from calstream_core.errors import (
+    CalstreamError,
+    Code,
+    ConfigError,
+    InvariantError,
+    RecordError,
+    UnavailableError,
+)
 from calstream_core.kafka import partition_of
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings
@@ -18,7 +27,6 @@ from calstream_engine import (
     Batch,
     EngineSettings,
     Mode,
-    Record,
     Slot,
     Work,
     batch_agent,
@@ -26,12 +34,13 @@ from calstream_engine import (
     state_table,
     truth_table,
 )
+from calstream_processors.resolve.keys_ahead import keys_ahead
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import SeenObservations, Workspace
 from calstream_schemas.codec import Poison
-from calstream_schemas.entities.avro import decode_entity, encode_entity, entity_headers
-from calstream_schemas.observations import decode_observation
+from calstream_schemas.entities.avro import decode_entities, encode_entity, entity_headers
+from calstream_schemas.observations import Observation, decode_observations
 from calstream_schemas.topics import (
     ENTITIES,
     OBSERVATIONS,
@@ -41,6 +50,7 @@ from calstream_schemas.topics import (
 )
 
 STAGE = "resolve"
+_AT_ONCE = 1000  # entities that are decoded together when a partition is restored
 _log = structlog.get_logger()
 
 
@@ -91,16 +101,18 @@ class ResolveStage:
         """
         restored = _Partition()
         count = 0
-        for key, value in work[ENTITIES.name].store.items():
-            entity = decode_entity(value, self._keys.sealer)
-            if isinstance(entity, Poison):
-                raise InvariantError(
-                    Code.INVARIANT_BROKEN,
-                    f"The entity {key.decode(errors='replace')} can't be read: {entity.reason}.",
-                    hint="Are these the keys with which the workspace was written?",
-                )
-            restored.workspaces[entity.workspace].put(entity)
-            count += 1
+        for some in _slices(work[ENTITIES.name].store.items()):
+            entities = decode_entities([value for _key, value in some], self._keys.sealer)
+            for (key, _value), entity in zip(some, entities, strict=True):
+                if isinstance(entity, Poison):
+                    name = key.decode(errors="replace")
+                    raise InvariantError(
+                        Code.INVARIANT_BROKEN,
+                        f"The entity {name} can't be read: {entity.reason}.",
+                        hint="Are these the keys with which the workspace was written?",
+                    )
+                restored.workspaces[entity.workspace].put(entity)
+            count += len(some)
         restored.seen = SeenObservations(
             (key.decode(), int(value)) for key, value in work[RESOLVER_STATE.name].store.items()
         )
@@ -112,10 +124,14 @@ class ResolveStage:
         if batch.partition not in self._partitions:
             self.restored(batch.partition, work)
         partition = self._partitions[batch.partition]
-        for record in batch:
+        decoded = decode_observations(
+            [record.value() or b"" for record in batch], self._keys.sealer
+        )
+        self._make_keys(decoded, partition)
+        for record, observation in zip(batch, decoded, strict=True):
             try:
-                work.count(self._resolve(record, partition, work))
-            except (InvariantError, ConfigError):
+                work.count(self._resolve(observation, partition, work))
+            except (InvariantError, ConfigError, UnavailableError):
                 raise
             except CalstreamError as error:
                 work.reject(record, error)
@@ -124,8 +140,18 @@ class ResolveStage:
                 _log.exception("record failed", stage=STAGE, offset=record.offset())
                 work.reject(record, RecordError(Code.RECORD_FAILED, type(error).__name__))
 
-    def _resolve(self, record: Record, partition: _Partition, work: Work) -> str:
-        observation = decode_observation(record.value() or b"", self._keys.sealer)
+    def _make_keys(
+        self, observations: Iterable[Observation | Poison], partition: _Partition
+    ) -> None:
+        by_workspace: defaultdict[str, list[Observation]] = defaultdict(list)
+        for observation in observations:
+            if isinstance(observation, Observation):
+                by_workspace[observation.workspace].append(observation)
+        for workspace, its in by_workspace.items():
+            names = keys_ahead(partition.workspaces[workspace], its)
+            self._keys.sealer(workspace).make(names)
+
+    def _resolve(self, observation: Observation | Poison, partition: _Partition, work: Work) -> str:
         if isinstance(observation, Poison):
             raise RecordError(observation.code, observation.reason)
         if work.partition != partition_of(observation.workspace, self._partition_count):
@@ -166,3 +192,9 @@ class ResolveStage:
     def released(self, partition: int) -> None:
         """Drops what is derived."""
         self._partitions.pop(partition, None)
+
+
+def _slices(items: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+    rest = iter(items)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some

@@ -39,7 +39,7 @@ def resolve(
     Raises:
         RecordError: the observation is about an entity that does not exist.
     """
-    id_ = _identify(state, observation)
+    id_ = identify(state, observation)
     before = state.get(entity_key(observation.workspace, observation.kind, id_))
     if before is None and observation.about is not None:
         raise RecordError(
@@ -53,7 +53,8 @@ def resolve(
     return (*_refer(state, before, after, observation), after)
 
 
-def _identify(state: WorkspaceState, observation: Observation) -> str:
+def identify(state: WorkspaceState, observation: Observation) -> str:
+    """The id of the entity that an observation is about, known or new."""
     if observation.about is not None:
         return observation.about
     known = state.index.find(observation.kind, observation.natural_id)
