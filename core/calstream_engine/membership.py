@@ -60,7 +60,8 @@ class GroupSettings:
         instance_id: makes a static member: whoever starts again under it takes its place at once.
         session_timeout_seconds: after which the group takes a silent worker's partitions away.
         max_batch_records: the most records of one batch.
-        max_records_in_flight: records handed out and not done, over all partitions.
+        max_records_in_flight: records handed out and not done, over all partitions; a large one
+            counts as several.
         client: further librdkafka settings, such as TLS and SASL.
     """
 
@@ -131,10 +132,10 @@ class Membership:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def returned(self, count: int) -> None:
-        """So many records that were handed out are done or don't count any more."""
+    def returned(self, weight: int) -> None:
+        """Records that were handed out, of this weight, are done or don't count any more."""
         with self._room:
-            self._in_flight -= count
+            self._in_flight -= weight
             self._room.notify()
 
     def read_from(self, claim: Claim, offset: int) -> None:
@@ -156,16 +157,6 @@ class Membership:
 
         self._commands.put(read)
 
-    def pause(self, claim: Claim) -> None:
-        """Reads nothing more of a partition for now."""
-
-        def pause() -> None:
-            if self._claims.get(claim.place) is claim and self._consumer is not None:
-                self._consumer.pause([TopicPartition(*claim.place)])
-                self._places_read.discard(claim.place)
-
-        self._commands.put(pause)
-
     def commit(self, offsets: dict[Place, int]) -> "asyncio.Future[None]":
         """Commits offsets to the group; blocks nobody.
 
@@ -175,7 +166,7 @@ class Membership:
         return self._ask(lambda consumer: _commit(consumer, offsets))
 
     def ends(self, places: Sequence[Place]) -> "asyncio.Future[dict[Place, tuple[int, int]]]":
-        """The first and the end offset of partitions, as the broker knows them now."""
+        """The first offset of partitions and the end of what can be read, as of now."""
 
         def ask(consumer: Consumer) -> dict[Place, tuple[int, int]]:
             return {
@@ -347,7 +338,8 @@ class Membership:
         ends: list[tuple[Claim, int]] = []
         for (topic, partition), group in groupby(messages, _place):
             place = Place(topic or "", -1 if partition is None else partition)
-            claim = self._claims.get(place)
+            # before `read_from` was obeyed, what comes is of no known place: it must not count
+            claim = self._claims.get(place) if place in self._places_read else None
             records: list[Message] = []
             for message in group:
                 error = message.error()
@@ -363,7 +355,7 @@ class Membership:
                 batches.append((claim, Batch(place, records, offset_of(records[-1]) + 1)))
         if batches:
             with self._room:
-                self._in_flight += sum(len(batch) for _, batch in batches)
+                self._in_flight += sum(batch.weight for _, batch in batches)
             self._call(self._listener.on_batches, batches)
         if ends:
             self._call(self._listener.on_end, ends)
@@ -427,6 +419,7 @@ class Membership:
             consumer.close()
             claims = list(self._claims.values())
             self._claims.clear()
+            self._places_read.clear()
             if claims:  # closing a client that has failed tells nobody
                 self._wait(self._listener.on_revoked(claims, lost=True))
         except CancelledError:

@@ -197,6 +197,11 @@ class Ownership:
             },
         )
 
+    def records_to_restore(self, partition: int) -> int:
+        """How many records of its changelogs a partition still has to read, as far as is known."""
+        owned = self._owned.get(partition)
+        return sum(max(0, one.remaining) for one in owned.restores) if owned is not None else 0
+
     def failure(self, partition: int) -> Exception | None:
         """Why a partition of ours can't be written any more, if something failed."""
         owned = self._owned.get(partition)

@@ -81,20 +81,20 @@ class Reading:
         for claim in self.claims.values():
             claim.active = False
 
-    def acknowledged(self, claim: Claim, span: Span, count: int) -> None:
+    def acknowledged(self, claim: Claim, span: Span, weight: int) -> None:
         """The effects of a span are durable."""
         if claim.ended:
             return
         claim.watermark.done(span)
         claim.moved_at = time.monotonic()
-        claim.returned(count)
-        self._membership.returned(count)
+        claim.returned(weight)
+        self._membership.returned(weight)
 
-    def abandoned(self, claim: Claim, count: int) -> None:
+    def abandoned(self, claim: Claim, weight: int) -> None:
         """Records that were handed out won't be handled under this claim."""
         if not claim.ended:
-            claim.returned(count)
-            self._membership.returned(count)
+            claim.returned(weight)
+            self._membership.returned(weight)
 
     # what the membership tells
 
@@ -139,9 +139,9 @@ class Reading:
             # nothing is handed out twice under a claim, whatever the client reads again
             new = batch.since(claim.watermark.read_to) if ready else None
             if new is None or len(new) < len(batch):
-                self._membership.returned(len(batch) - (len(new) if new else 0))
+                self._membership.returned(batch.weight - (new.weight if new is not None else 0))
             if new is not None:
-                claim.records_in_flight += len(new)
+                claim.records_in_flight += new.weight
                 self._deliver(claim, new)
 
     def on_end(self, ends: Sequence[tuple[Claim, int]]) -> None:
@@ -212,10 +212,11 @@ class Reading:
         """Where to read on: what the state says, else what the group says, else the beginning."""
         place = claim.place
         position = self._engine.ownership.position(place.partition, place.topic)
-        low, high = (await self._membership.ends([place]))[place]
-        claim.high_watermark = high
         committed = (await self._membership.committed([place]))[place]
         claim.committed = committed
+        # asked last: while it is waited for, others may go on and the partition may grow
+        low, high = (await self._membership.ends([place]))[place]
+        claim.high_watermark = high
         if position is None:
             position = committed if committed >= 0 else low
         if position < low:
@@ -264,7 +265,11 @@ class Reading:
     async def _tell_revoked(self, partition: int) -> None:
         async with self._hooks[partition]:
             for hook in self._engine.revoked:
-                await hook(partition)
+                try:
+                    await hook(partition)
+                except Exception as error:  # noqa: BLE001 - the others are told, and then it ends
+                    _log.critical("a hook failed", partition=partition, error=str(error))
+                    self._crash(error)
 
     # going on
 
@@ -292,7 +297,7 @@ class Reading:
         So it does if a partition can't be written any more and the group does not say that it went.
 
         Raises:
-            UnavailableError: the worker has left its group.
+            UnavailableError: the worker has left its group, or the broker does not answer.
         """
         claims = {c.place: c for c in self.claims.values() if c.restored or c.stopped}
         if self._leaving:
@@ -306,8 +311,18 @@ class Reading:
                 claim.moved_at = now
         ENGINE_LAG.labels(self._settings.app).set(sum(claim.lag for claim in claims.values()))
         worst = self._worst()
-        if worst is not None:
+        if worst is not None and not await self._waits_for_others(worst):
             self._crash(worst.stopped or _stalled(worst))
+
+    async def _waits_for_others(self, claim: Claim) -> bool:
+        """Whether all there is beyond is a transaction of somebody else that is still open."""
+        if claim.stopped is not None:
+            return False
+        _low, readable = (await self._membership.ends([claim.place]))[claim.place]
+        if claim.watermark.position < readable:
+            return False
+        claim.moved_at = time.monotonic()
+        return True
 
     def _worst(self) -> Claim | None:
         """The partition that has stood still for longest, if it is too long."""
@@ -332,11 +347,15 @@ class Reading:
         """What keeps the app from being ready: partitions not restored, or stopped."""
         if not self.claims:
             return None if self.first_restore.is_set() else "no partitions yet"
-        restoring = [str(c.place) for c in self.claims.values() if not c.restored]
+        restoring = [self._progress(c.place) for c in self.claims.values() if not c.restored]
         stopped = [f"{c.place}: {c.stopped}" for c in self.claims.values() if c.stopped]
         if stopped:
             return f"stopped: {'; '.join(stopped)}"
         return f"restoring {', '.join(restoring)}" if restoring else None
+
+    def _progress(self, place: Place) -> str:
+        left = self._engine.ownership.records_to_restore(place.partition)
+        return f"{place} ({left} records left)" if left else str(place)
 
 
 def _stalled(claim: Claim) -> UnavailableError:

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple, Protocol
 
 Headers = list[tuple[str, bytes]]
 
+_KIBIBYTES_4 = 4096
+
 
 class Record(Protocol):
     """A record of a topic: what `confluent_kafka.Message` offers, which it is."""
@@ -30,6 +32,9 @@ class Record(Protocol):
     def timestamp(self) -> tuple[int, int]:
         """Which kind of timestamp, and milliseconds since 1970."""
 
+    def __len__(self) -> int:
+        """How many bytes the value has; 0 also for none."""
+
 
 class Place(NamedTuple):
     """A partition of a topic."""
@@ -50,17 +55,25 @@ class Batch:
         next_offset: the offset to read on from once all of them are done.
     """
 
-    __slots__ = ("next_offset", "place", "records")
+    __slots__ = ("_weight", "next_offset", "place", "records")
 
     def __init__(self, place: Place, records: Sequence[Record], next_offset: int) -> None:
         self.place = place
         self.records = records
         self.next_offset = next_offset
+        self._weight = 0
 
     @property
     def partition(self) -> int:
         """The partition's number."""
         return self.place.partition
+
+    @property
+    def weight(self) -> int:
+        """See `weight_of`."""
+        if not self._weight:
+            self._weight = weight_of(self.records)
+        return self._weight
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)
@@ -96,3 +109,10 @@ def offset_of(record: Record) -> int:
     offset = record.offset()
     assert offset is not None
     return offset
+
+
+def weight_of(records: Sequence[Record]) -> int:
+    """How much of the room in flight records take: one each, one more for each 4 KiB of a value."""
+    if max(map(len, records)) < _KIBIBYTES_4:
+        return len(records)
+    return sum(1 + len(record) // _KIBIBYTES_4 for record in records)

@@ -17,8 +17,8 @@ partition. Too many dead letters, or one where the app has no place for them, en
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -217,9 +217,20 @@ class Stage:
             self._handler.committed(part.partition)
             self._observe(work, len(part), started)
 
-    def _handled(self, batch: Batch) -> Any:
+    def _handled(self, batch: Batch) -> Iterator[tuple[Batch, Work]]:
         """Yields parts of a batch with their work; the next is handled after the last is real."""
         work = self._ownership.work(batch.partition)
+        failure = self._failure(batch, work)
+        if failure is None:
+            yield batch, work
+        elif len(batch) > 1:
+            for half in batch.halves():
+                yield from self._handled(half)
+        else:
+            yield batch, self._rejected(batch, failure)
+
+    def _failure(self, batch: Batch, work: Work) -> Exception | None:
+        """Handles a batch; why it failed, if that is about one of its records."""
         try:
             self._handler.handle(batch, work)
             self._bury(work, batch)
@@ -228,13 +239,8 @@ class Stage:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is about one of the records
             self._handler.rolled_back(batch.partition)
-            if len(batch) > 1:
-                for half in batch.halves():
-                    yield from self._handled(half)
-                return
-            yield batch, self._rejected(batch, error)
-            return
-        yield batch, work
+            return error
+        return None
 
     def _rejected(self, batch: Batch, error: Exception) -> Work:
         work = self._ownership.work(batch.partition)

@@ -84,9 +84,9 @@ OVERRIDES: tuple[Override, ...] = (
     Override(
         Agent,
         agent.Agent,
-        "A failure goes to the dead letters before the supervisor replaces the actor;"
-        " isolated partitions are refused, as they follow Faust's own rebalance.",
-        {"__init__": "622bdc6584767447"},
+        "A failure goes to the dead letters and the actor goes on; upstream's supervisor may take"
+        " five seconds for a new one. Isolated partitions follow Faust's own rebalance.",
+        {"__init__": "622bdc6584767447", "_execute_actor": "c750b828d2bda93e"},
     ),
     Override(
         Stream,
@@ -254,16 +254,15 @@ OVERRIDES: tuple[Override, ...] = (
 RELIANCES: tuple[Reliance, ...] = (
     Reliance(
         agent.Agent,
-        "A failure is told to `_on_error` in the actor's own task, before the actor is replaced;"
-        " the replacement reads on from the same stream.",
+        "An agent's function is called with its stream; what it yields goes through `_slurp`.",
         {
             "__init__": "622bdc6584767447",
-            "_execute_actor": "c750b828d2bda93e",
-            "_replace_actor": "70060b1c0c4a1b65",
+            "actor_from_stream": "f1fe9361f5460611",
+            "_prepare_actor": "9b1435b6ba906144",
             "_slurp": "52191f886a7df85d",
             "on_stop": "aa6a7463a907344c",
         },
-        ("_actors",),
+        ("_on_error", "_slurp"),
     ),
     Reliance(
         actor.Actor, "An actor knows its task and its stream.", {"__init__": "9a119bdb0ae01d49"}

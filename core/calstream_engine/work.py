@@ -122,6 +122,11 @@ class TableWork:
         ]
 
     @property
+    def is_writable(self) -> bool:
+        """Whether it may be changed: it is no view, and the app is in transactional mode."""
+        return not self._spec.read_only
+
+    @property
     def topic(self) -> str:
         """The changelog."""
         return self._spec.topic

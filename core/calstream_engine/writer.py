@@ -22,6 +22,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from calstream_core.errors import Code, InvariantError, UnavailableError
 from calstream_core.kafka.limits import REQUEST_BYTES
+from calstream_engine.failures import WorkerStopError
 from calstream_engine.work import Outgoing, Work, position_key
 
 T = TypeVar("T")
@@ -189,8 +190,8 @@ class PartitionWriter:
         code = Code.WORKER_FENCED if kind is FencedError else Code.BROKER_UNAVAILABLE
         return kind(code, f"Partition {self._partition} can't be written: {error.str()}.")
 
-    def _too_large(self) -> InvariantError:
-        return InvariantError(
+    def _too_large(self) -> WorkerStopError:
+        return WorkerStopError(
             Code.RECORD_TOO_LARGE,
             f"Partition {self._partition} can't be written: a topic takes no record that large.",
             hint="Raise `max.message.bytes` of the app's topics, that of the dead letters above"

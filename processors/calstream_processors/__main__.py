@@ -43,7 +43,12 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
                 for topic, app in sources.items()
             }
 
-        health = HealthServer(health_listen, {"stages": apps.fault}, {"/v1/positions": show})
+        health = HealthServer(
+            health_listen,
+            {"stages": apps.fault},
+            {"/v1/positions": show},
+            liveness={"stages": apps.standstill},
+        )
         _log.info("processors started", health_port=health.port, worker=slot.number)
         try:
             with stop_signals() as stop:

@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from calstream_core.errors import CalstreamError, Code, UnavailableError
-from calstream_core.sealing import KeyName, Sealer, object_key
+from calstream_core.errors import CalstreamError, Code, InvariantError, UnavailableError
+from calstream_core.sealing import KeyName, Seal, Sealer, object_key
 from calstream_schemas import codec
 from calstream_schemas.cells import from_avro, to_avro
 from calstream_schemas.codec import Decoded, Poison
-from calstream_schemas.entities.fields import KINDS, kind_of
+from calstream_schemas.entities.fields import KINDS, Kind, kind_of
 from calstream_schemas.entities.model import NaturalId, Stamp, Values
 from calstream_schemas.key_loading import load_keys
+from calstream_schemas.rule_sets import RULES, RuleSet
+
+RULE_SET = "rule_set"
+"""The kind of an observation that is about a workspace's rules."""
 
 NO_VERSION = -1
 """The source version of a system that numbers nothing."""
@@ -26,6 +30,7 @@ class Fact(StrEnum):
     ANNOUNCE = "announce"  # a sink is about to write this
     RESULT = "result"  # a sink wrote it, and this is what the vendor made of it
     GONE = "gone"  # the object no longer exists there
+    RULES = "rules"  # the workspace has other rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,9 @@ class Observation:
         id: the same for every delivery of the same thing; see `observation_id`.
         natural_id: the object that it is about.
         about: the entity's id where the observer knows it, as sinks do.
+        rule_set: the workspace's rules from now on; with the fact `rules` alone, which is about no
+            entity and has the kind `rule_set`.
+        same_as: another object of the system that is the same thing, as a hold and its event are.
         received_at: when it came in, microseconds; for what came by webhook its acceptance.
         occurred_at: when it happened at the source, microseconds.
     """
@@ -59,6 +67,8 @@ class Observation:
     occurred_at: int
     statements: tuple[Statement, ...] = ()
     about: str | None = None
+    same_as: NaturalId | None = None
+    rule_set: RuleSet | None = None
     event_id: str | None = None
     event_type: str | None = None
     delivery_id: str | None = None
@@ -77,6 +87,8 @@ def key_of(observation: Observation) -> KeyName:
 
 def sealed_with(observation: Observation) -> KeyName | None:
     """The key that encoding an observation will need; None where it has nothing personal."""
+    if not observation.statements:
+        return None
     fields = kind_of(observation.kind).field_by_name
     personal = any(
         value is not None and fields[name].sealed
@@ -86,10 +98,38 @@ def sealed_with(observation: Observation) -> KeyName | None:
     return key_of(observation) if personal else None
 
 
-def encode_observation(observation: Observation, sealer: Sealer) -> bytes:
-    """An observation's value for the topic."""
-    kind = kind_of(observation.kind)
-    seal = sealer.under(key_of(observation))
+def rules_changed(workspace: str, rules: RuleSet, event: str, now: int) -> Observation:
+    """The observation that a workspace has other rules.
+
+    Args:
+        workspace: whose.
+        rules: all of them.
+        event: names the change, so that going back to earlier rules is no repeat.
+        now: microseconds.
+    """
+    natural_id = NaturalId("calstream", RULE_SET, rules.id)
+    return Observation(
+        id=observation_id("calstream", event, Fact.RULES, natural_id),
+        workspace=workspace,
+        fact=Fact.RULES,
+        kind=RULE_SET,
+        natural_id=natural_id,
+        role=RULES,
+        received_at=now,
+        occurred_at=now,
+        rule_set=rules,
+        event_id=event,
+    )
+
+
+def encode_observation(observation: Observation, sealer: Sealer | None) -> bytes:
+    """An observation's value for the topic.
+
+    Args:
+        observation: the observation.
+        sealer: its workspace's; None for one that says nothing personal, such as `rules_changed`.
+    """
+    seal = None if sealer is None else sealer.under(key_of(observation))
     return codec.encode(
         "Observation",
         {
@@ -100,27 +140,35 @@ def encode_observation(observation: Observation, sealer: Sealer) -> bytes:
             **observation.natural_id._asdict(),
             "role": observation.role,
             "about": observation.about,
+            "same_as": None if observation.same_as is None else str(observation.same_as),
             "received_at": observation.received_at,
             "occurred_at": observation.occurred_at,
+            "rule_set": observation.rule_set.encode().decode() if observation.rule_set else None,
             "event_id": observation.event_id,
             "event_type": observation.event_type,
             "delivery_id": observation.delivery_id,
             "statements": [
-                {
-                    "group": statement.group,
-                    **statement.stamp._asdict(),
-                    "cells": [
-                        {
-                            "field": name,
-                            "value": to_avro(kind.name, kind.field_by_name[name], value, seal),
-                        }
-                        for name, value in sorted(statement.values.items())
-                    ],
-                }
+                _statement_to_avro(kind_of(observation.kind), statement, seal)
                 for statement in observation.statements
             ],
         },
     )
+
+
+def _statement_to_avro(kind: Kind, statement: Statement, seal: Seal | None) -> dict[str, Any]:
+    if seal is None:
+        raise InvariantError(Code.INVARIANT_BROKEN, "A statement needs a sealer.")
+    return {
+        "group": statement.group,
+        **statement.stamp._asdict(),
+        "cells": [
+            {
+                "field": name,
+                "value": to_avro(kind.name, kind.field_by_name[name], value, seal),
+            }
+            for name, value in sorted(statement.values.items())
+        ],
+    }
 
 
 def decode_observations(
@@ -159,7 +207,9 @@ def _opened(
     if isinstance(decoded, Poison):
         return decoded
     body = decoded.body
-    if body["kind"] not in KINDS:
+    if (body["kind"] == RULE_SET) != (body["fact"] == Fact.RULES):
+        return Poison(raw, Code.RECORD_UNREADABLE, "a rule set comes with the fact rules alone")
+    if body["kind"] not in KINDS and body["kind"] != RULE_SET:
         return Poison(raw, Code.RECORD_UNREADABLE, f"there is no kind {body['kind']!r}")
     try:
         return _observation(body, sealer_of(body["workspace"]))
@@ -172,31 +222,35 @@ def _opened(
 
 
 def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:
-    kind = kind_of(body["kind"])
     return Observation(
         id=body["id"],
         workspace=body["workspace"],
         fact=Fact(body["fact"]),
-        kind=kind.name,
+        kind=body["kind"],
         natural_id=NaturalId(body["system"], body["object_type"], body["object_id"]),
         role=body["role"],
         received_at=body["received_at"],
         occurred_at=body["occurred_at"],
         about=body["about"],
+        same_as=None if body["same_as"] is None else NaturalId.parse(body["same_as"]),
         event_id=body["event_id"],
         event_type=body["event_type"],
         delivery_id=body["delivery_id"],
+        rule_set=None if body["rule_set"] is None else RuleSet.decode(body["rule_set"].encode()),
         statements=tuple(
-            Statement(
-                group=kind.group_by_name[item["group"]].name,
-                values={
-                    cell["field"]: from_avro(
-                        kind.name, kind.field_by_name[cell["field"]], cell["value"], sealer
-                    )
-                    for cell in item["cells"]
-                },
-                stamp=Stamp(item["source_version"], item["modified_at"], item["by_self"]),
-            )
-            for item in body["statements"]
+            _statement(kind_of(body["kind"]), item, sealer) for item in body["statements"]
         ),
+    )
+
+
+def _statement(kind: Kind, item: dict[str, Any], sealer: Sealer) -> Statement:
+    return Statement(
+        group=kind.group_by_name[item["group"]].name,
+        values={
+            cell["field"]: from_avro(
+                kind.name, kind.field_by_name[cell["field"]], cell["value"], sealer
+            )
+            for cell in item["cells"]
+        },
+        stamp=Stamp(item["source_version"], item["modified_at"], item["by_self"]),
     )

@@ -49,6 +49,18 @@ def _stamp() -> dict[str, Any]:
     }
 
 
+def _clamped() -> dict[str, Any]:
+    return {
+        "type": "record",
+        "name": "Clamped",
+        "doc": "A time of change that lay in the future, and when we first heard of it.",
+        "fields": [
+            {"name": "modified_at", "type": _MICROSECONDS},
+            {"name": "received_at", "type": _MICROSECONDS},
+        ],
+    }
+
+
 def _enum(name: str, symbols: list[str], doc: str) -> dict[str, Any]:
     # the default makes a symbol that an older reader lacks readable for it
     return {
@@ -117,6 +129,7 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
             {"name": "object_id", "type": "string"},
             {"name": "role", "type": "string"},
             {"name": "gone", "type": "boolean", "default": False},
+            {"name": "clamped", "type": {"type": "array", "items": _clamped()}, "default": []},
             {"name": "registers", "type": {"type": "array", "items": _register(kind)}},
         ],
     }

@@ -68,7 +68,14 @@ ENTITIES = Topic(
     "entities", "one record per kind", "workspace/kind/id", compacted=True, retention_days=None
 )
 RESOLVER_STATE = Topic(
-    "resolver.state", "seen observation ids", "workspace/id", compacted=True, retention_days=None
+    "resolver.state",
+    "seen observation ids, rule sets",
+    "workspace/id",
+    compacted=True,
+    retention_days=None,
+)
+CONFLICTS = Topic(
+    "conflicts", "Conflict", "workspace/kind/id/group", compacted=True, retention_days=None
 )
 
 
@@ -88,7 +95,7 @@ PROCESSORS_DEAD = _dead("processors.dead")
 WEBHOOK_DAYS = sum(topic.retention_days or 0 for topic in (WEBHOOKS, PROCESSORS_DEAD)) + 1
 """For how long a webhook as it came may be read: it may turn into a dead letter on its last day."""
 
-_FIXED = (WEBHOOKS, REJECTED, OBSERVATIONS, ENTITIES, RESOLVER_STATE, PROCESSORS_DEAD)
+_FIXED = (WEBHOOKS, REJECTED, OBSERVATIONS, ENTITIES, RESOLVER_STATE, CONFLICTS, PROCESSORS_DEAD)
 
 
 def sink_ledger(sink: str) -> Topic:

@@ -71,6 +71,10 @@ class SinksProcess:
         failed = [f"{sink_id}: {fault}" for sink_id, fault in faults.items() if fault]
         return "; ".join(failed) or self._apps.fault()
 
+    def standstill(self) -> str | None:
+        """What shows that the sinks have come to a standstill."""
+        return self._apps.standstill()
+
     def show(self, _request: dict[str, Any]) -> dict[str, Any]:
         """What every sink still has to do. Called from the server's threads."""
         return self._ask(self._show())
@@ -119,6 +123,7 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
             health_listen,
             {"sinks": process.fault},
             {"/v1/sinks": process.show, "/v1/sinks/resync": process.resync},
+            liveness={"sinks": process.standstill},
         )
         _log.info("sinks started", health_port=health.port, sinks=",".join(process.runners))
         try:

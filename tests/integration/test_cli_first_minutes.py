@@ -101,6 +101,18 @@ RUN_ELSEWHERE = {
     "calstream chaos engine --events 5000 --seed 1 --json": "engine/test_chaos",
     "calstream chaos engine --events 50000 --seed 1 --json": "engine/test_chaos, of the slow ones",
     "calstream init": "the start of this test",
+    **dict.fromkeys(
+        (
+            "calstream bench engine",
+            "calstream bench engine --json > engine.json",
+            "calstream bench engine --quick --without-peers",
+        ),
+        "tests/integration/test_bench_engine",
+    ),
+    **dict.fromkeys(
+        ("calstream bench render", "calstream bench render engine.json benchmarks.md"),
+        "tests/unit/bench/test_report",
+    ),
     "calstream webhook tail": "it follows until Ctrl-C; test_cli_reading",
     "calstream --install-completion": "it changes the user's own shell; test_cli_root",
     "calstream COMMAND --help": "every command; test_cli_root",
@@ -118,6 +130,7 @@ NEEDED = {
     "calstream sink check": "hubspot",
     "calstream sink setup": "hubspot",
     "calstream sink resync": "hubspot --verify",
+    "calstream config explain": "booking.start",
     "calstream entity show": "KEY",
     "calstream entity history": "KEY",
     "calstream entity list": "WORKSPACE",

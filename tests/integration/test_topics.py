@@ -25,6 +25,7 @@ NAMES = {
     "observations",
     "entities",
     "resolver.state",
+    "conflicts",
     "processors.dead",
     "sink.crm.ledger",
     "sink.crm.dead",

@@ -7,8 +7,7 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from calstream_core import metrics
-from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
-from calstream_schemas.entities import KINDS
+from calstream_ops.reference.field_page import field_page
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -41,18 +40,8 @@ def test_no_metric_is_made_outside_the_catalogue() -> None:
                 assert not made, path
 
 
-def test_the_ownership_page_is_the_map_and_the_catalogue() -> None:
-    expected = [
-        [
-            kind.name,
-            group.name,
-            ", ".join(f"`{f.name}`" + (" (sealed)" if f.sealed else "") for f in group.fields),
-            CALENDAR_TO_CRM[kind.name, group.name],
-        ]
-        for kind in KINDS.values()
-        for group in kind.groups
-    ]
-    assert _rows("ownership.md") == expected
+def test_the_page_of_fields_is_what_the_command_writes() -> None:
+    assert (ROOT / "docs" / "fields.md").read_text("utf-8") == field_page()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -19,7 +19,7 @@ from calstream_core.settings import Settings
 from calstream_ops.cli.root import COMMANDS, USAGE_CODE
 
 DOCS = Path(__file__).parents[2] / "docs"
-PLACEHOLDERS = {"workspaces": "NAME", "sinks": "ID", "secrets": "SOURCE"}
+PLACEHOLDERS = {"workspaces": "NAME", "sinks": "ID", "secrets": "SOURCE", "owners": "GROUP"}
 
 
 def rows(page: str, heading: str) -> list[list[str]]:
@@ -72,7 +72,7 @@ def _keys(
 def shown_default(key: str, field: FieldInfo) -> str:
     if key == "state.directory":
         return "the user's state directory"
-    if key.endswith(".SOURCE") or (not field.is_required() and field.default is None):
+    if key.endswith((".SOURCE", ".GROUP")) or (not field.is_required() and field.default is None):
         return "none"
     if field.is_required():
         return "required"

@@ -159,11 +159,6 @@ def test_a_deleted_attendee_is_gone_and_nothing_more() -> None:
     assert [(o.fact, o.statements) for o in result.observations] == [(Fact.GONE, ())]
 
 
-@pytest.mark.parametrize("type_", ["hold.created", "consent.updated"])
-def test_a_type_without_a_use_yet_is_ignored(type_: str) -> None:
-    assert _normalise({**BODY, "type": type_}).outcome == "ignored"
-
-
 def test_an_unknown_type_is_counted_and_never_fails() -> None:
     result = _normalise({**BODY, "type": "event.teleported"})
     assert (result.outcome, result.observations) == ("unknown", ())

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from calstream_core.errors import Code, RecordError
+from calstream_core.settings import Pattern
 from calstream_processors.resolve.identity import IdentityIndex
-from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
+from calstream_processors.resolve.ownership import CALENDAR_TO_CRM, PATTERNS
 from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import (
     SEEN_FOR_MICROSECONDS,
@@ -15,6 +16,7 @@ from calstream_processors.resolve.state import (
 )
 from calstream_schemas.entities import KINDS, Entity, NaturalId, Stamp, Values, entity_id
 from calstream_schemas.observations import Fact, Observation, Statement
+from calstream_schemas.rule_sets import NEWEST, ROLES
 
 
 def _say(
@@ -196,9 +198,12 @@ def test_the_index_restored_from_entities_finds_the_same() -> None:
     assert restored.contact_with_email("1@b.c") == workspace.index.contact_with_email("1@b.c")
 
 
-def test_every_group_of_every_kind_has_an_owner() -> None:
+def test_every_group_of_every_kind_has_an_owner_in_every_pattern() -> None:
     groups = {(kind.name, group.name) for kind in KINDS.values() for group in kind.groups}
-    assert set(CALENDAR_TO_CRM) == groups
+    assert set(PATTERNS) == set(Pattern)
+    for rules in PATTERNS.values():
+        assert set(rules.owners) == groups
+        assert set(rules.owners.values()) <= {*ROLES, NEWEST}
 
 
 def test_ids_that_were_seen_are_forgotten_after_a_week() -> None:

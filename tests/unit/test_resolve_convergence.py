@@ -1,22 +1,41 @@
 """Any order and any repetition of observations gives the same copies and the same truth."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calstream_processors.resolve.copies import apply
+from calstream_core.settings import Pattern
+from calstream_processors.normalise.instant import MAX_AHEAD_MICROSECONDS
+from calstream_processors.resolve.copies import MAX_CLAMPED, apply
 from calstream_processors.resolve.fold import fold
-from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
+from calstream_processors.resolve.ownership import CALENDAR_TO_CRM, PATTERNS
+from calstream_processors.resolve.refold import refold
 from calstream_processors.resolve.register import canonical, order_of, state
-from calstream_schemas.entities import KINDS, Copy, Field, Kind, NaturalId, Register, Stamp, Values
+from calstream_processors.resolve.resolver import resolve
+from calstream_processors.resolve.state import Workspace
+from calstream_schemas.entities import (
+    KINDS,
+    Cause,
+    Copy,
+    Entity,
+    Field,
+    Kind,
+    NaturalId,
+    Register,
+    Stamp,
+    Values,
+)
 from calstream_schemas.observations import Fact, Observation, Statement
+from calstream_schemas.rule_sets import RuleSet
 
-# few times, versions and values, so that ties and repeats are common
+# few times, versions and values, so that ties and repeats are common; two lie in the future
+FUTURE = 3 * MAX_AHEAD_MICROSECONDS
 stamps = st.builds(
     Stamp,
     source_version=st.sampled_from([-1, -1, 0, 1, 2]),
-    modified_at=st.integers(1, 6),
+    modified_at=st.one_of(st.integers(1, 6), st.sampled_from([FUTURE, FUTURE + 1])),
     by_self=st.booleans(),
 )
 objects = st.sampled_from(
@@ -32,7 +51,12 @@ objects = st.sampled_from(
 
 
 def _values(kind: Kind, group: str) -> st.SearchStrategy[Values]:
-    fields = {field.name: st.sampled_from(["a", "b", None]) for field in _fields(kind, group)}
+    fields = {
+        field.name: st.sampled_from(
+            ["s/t/1", "s/t/2", None] if field.reference else ["a", "b", None]
+        )
+        for field in _fields(kind, group)
+    }
     return st.fixed_dictionaries({}, optional=fields)
 
 
@@ -54,7 +78,7 @@ def observations(draw: st.DrawFn, kind: Kind) -> Observation:
         kind=kind.name,
         natural_id=natural_id,
         role=role,
-        received_at=1,
+        received_at=4,
         occurred_at=1,
         statements=statements,
     )
@@ -100,6 +124,91 @@ def test_an_observation_that_was_applied_changes_nothing_when_it_comes_again(
     copies = _copies(first)
     for observation in first:
         assert apply(copies, observation) is copies
+
+
+def _entity(kind: Kind) -> Entity:
+    id_ = "9d3c6f0e-0000-5000-8000-000000000000"
+    return Entity("acme", kind.name, id_, 1, 1, Cause("o", 1, 1))
+
+
+def _resolved(
+    kind: Kind, history: Sequence[Observation], changes: Sequence[tuple[int, RuleSet]]
+) -> Entity:
+    """One entity after a history, with other rules at these places of it; the last ones stay."""
+    workspace, cause = Workspace(), Cause("o", 1, 1)
+    entity = _entity(kind)
+    workspace.put(entity)
+    for place, observation in enumerate((*history, None)):
+        for at, rules in changes:
+            if at == place or (observation is None and at > place):
+                made = list(refold(workspace, workspace.entities.values(), rules, cause))
+                for version in made:
+                    workspace.put(version)
+                workspace.rules = rules
+        if observation is not None:
+            about = replace(observation, about=entity.id)
+            for version in resolve(workspace, about, workspace.rules):
+                workspace.put(version)
+    found = workspace.get(entity.key)
+    assert found is not None
+    return found
+
+
+patterns = st.sampled_from(sorted(PATTERNS))
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories(), st.lists(st.tuples(st.integers(0, 20), patterns), max_size=3), patterns)
+def test_with_the_same_last_rules_any_order_and_any_earlier_rules_give_the_same_truth(
+    history: History, earlier: list[tuple[int, Pattern]], last: Pattern
+) -> None:
+    kind, first, shuffled = history
+    final = (10_000, PATTERNS[last])
+    changes = [(at, PATTERNS[pattern]) for at, pattern in sorted(earlier)]
+    one = _resolved(kind, first, [final])
+    other = _resolved(kind, shuffled, [*changes, final])
+    assert one.copies == other.copies
+    assert (one.values, one.decisions) == (other.values, other.decisions)
+    assert one.references == other.references
+
+
+def _told(at: int, received_at: int, phone: str) -> Observation:
+    natural_id = NaturalId("calendar_live", "attendee", "att_1")
+    statement = Statement("phone", {"phone": phone}, Stamp(-1, at, by_self=False))
+    return Observation(
+        "", "acme", Fact.STATE, "contact", natural_id, "calendar", received_at, at, (statement,)
+    )
+
+
+def _phone(history: Sequence[Observation]) -> Register:
+    (copy,) = _copies(history).values()
+    return copy.registers["phone"]
+
+
+def test_a_time_in_the_future_counts_as_when_it_was_first_heard_of() -> None:
+    register = _phone([_told(FUTURE, 10, "1")])
+    assert register.changed_at == 10
+
+
+def test_a_time_that_is_a_little_ahead_is_believed() -> None:
+    register = _phone([_told(10 + MAX_AHEAD_MICROSECONDS, 10, "1")])
+    assert register.changed_at == 10 + MAX_AHEAD_MICROSECONDS
+
+
+def test_a_time_in_the_future_is_clamped_once_so_that_its_repeat_does_not_win() -> None:
+    register = _phone([_told(FUTURE, 10, "old"), _told(20, 21, "new"), _told(FUTURE, 30, "old")])
+    assert register.values == {"phone": "new"}
+
+
+def test_a_time_that_has_come_since_still_counts_as_when_it_was_first_heard_of() -> None:
+    told = [_told(FUTURE, 10, "old"), _told(20, 21, "new"), _told(FUTURE, FUTURE + 1, "old")]
+    assert _phone(told).values == {"phone": "new"}
+
+
+def test_a_copy_remembers_few_times_in_the_future() -> None:
+    (copy,) = _copies([_told(FUTURE + n, 10 + n, str(n)) for n in range(40)]).values()
+    assert len(copy.clamped) == MAX_CLAMPED
+    assert copy.registers["phone"].values == {"phone": "39"}
 
 
 Said = tuple[Values, Stamp]

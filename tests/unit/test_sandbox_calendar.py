@@ -236,7 +236,8 @@ def test_a_hold_is_released_as_the_event_it_became(calendar: Calendar) -> None:
     hold, (created,) = calendar.hold(HOST, START, END, "UTC", ttl=timedelta(minutes=10))
     assert data(created)["hold"]["expires_at"] == "2026-11-20T09:25:01.998Z"
     assert data(created)["hold"]["host"] == {"id": "usr_12"}
-    event, _ = calendar.book(booking(), jo(calendar))
+    event, (webhook,) = calendar.book(booking(hold=hold), jo(calendar))
+    assert data(webhook)["event"]["hold_id"] == hold.id
     (released,) = calendar.release(hold, "confirmed", event)
     assert (released.type, data(released)["hold"]["event_id"]) == ("hold.released", event.id)
 

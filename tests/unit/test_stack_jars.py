@@ -162,6 +162,12 @@ def test_the_committed_lock_names_the_broker_and_a_log_binding_with_checksums() 
     assert not [name for name in names if "rocksdb" in name or "streams" in name]
 
 
+def test_the_locked_kafka_is_none_that_forgets_the_ends_of_transactions() -> None:
+    """Since 4.2 it does (KAFKA-20734); 4.4.0 was seen to: see test_broker_transactions."""
+    major, minor, _patch = read_lock().kafka_version.split(".")
+    assert (int(major), int(minor)) < (4, 2)
+
+
 def test_a_lock_with_a_jar_without_checksum_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "lock.toml"
     path.write_text(

@@ -60,9 +60,24 @@ class SourceSecret(SecretReference):
 
 
 class Pattern(StrEnum):
-    """Who owns what, in broad strokes; see `docs/ownership.md`. So far there is one."""
+    """Who owns what, in broad strokes; see `docs/ownership.md`."""
 
     CALENDAR_TO_CRM = "calendar_to_crm"
+    CRM_TO_CALENDAR = "crm_to_calendar"
+    TWO_WAY = "two_way"
+
+
+class RuleSettings(_Model):
+    """What a workspace changes in its pattern. The resolver's own model checks the names.
+
+    Attributes:
+        owners: a role, or `newest`, by `kind.group`.
+        precedence: roles, the most trusted first; those that are not named follow.
+    """
+
+    owners: dict[str, str] = Field(default_factory=dict)
+    precedence: tuple[str, ...] = ()
+    conflict_window_seconds: int = Field(default=600, ge=0, le=7 * 24 * 3600)
 
 
 class WorkspaceSettings(_Model):
@@ -71,6 +86,7 @@ class WorkspaceSettings(_Model):
     region: Name = "local"
     default_country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "US"
     pattern: Pattern = Pattern.CALENDAR_TO_CRM
+    rules: RuleSettings = Field(default_factory=RuleSettings)
     secrets: dict[Name, tuple[SourceSecret, ...]] = Field(default_factory=dict)
 
 

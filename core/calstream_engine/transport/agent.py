@@ -1,20 +1,17 @@
 """Agents whose failures lose nothing.
 
-Stock Faust acknowledges the record over which an agent stumbled, and restarts the agent behind it.
-Here the record goes to the dead letters first; where the app has none, the worker stops before it.
+Stock Faust acknowledges the record over which an agent stumbled, crashes the actor, and has its
+supervisor make another, which may take five seconds. Here the record goes to the dead letters and
+the same actor goes on behind it; where the app has no place for them, the worker stops before it.
 """
 
-import asyncio
+from collections.abc import AsyncIterable, Awaitable
 from typing import Any
 
-import structlog
 from faust.agents import Agent as FaustAgent
-from faust.types import AgentT
 
 from calstream_core.errors import Code, ConfigError
 from calstream_engine.transport.messages import EngineMessage
-
-_log = structlog.get_logger()
 
 
 class Agent(FaustAgent):
@@ -31,29 +28,46 @@ class Agent(FaustAgent):
                 "Agents can't have isolated partitions: the engine moves partitions one by one.",
                 hint="A batch is of one partition: `calstream_engine.batch_agent`.",
             )
-        users = options.pop("on_error", None)
+        super().__init__(*args, **options)
 
-        async def on_error(agent: AgentT[Any], error: BaseException) -> None:
-            if users is not None:
-                try:
-                    await users(agent, error)
-                except Exception:  # noqa: BLE001 - the record is settled all the same
-                    _log.exception("an agent's on_error failed", agent=agent.name)
-            await self._settle_failure(error)
+    async def _execute_actor(self, coro: Awaitable[Any], aref: Any) -> None:
+        await super()._execute_actor(self._go_on(coro, aref), aref)
 
-        super().__init__(*args, on_error=on_error, **options)
+    async def _go_on(self, running: Awaitable[Any], actor: Any) -> None:
+        """Runs the agent's function, and again behind each record that it failed at.
 
-    async def _settle_failure(self, error: BaseException) -> None:
+        Raises:
+            Exception: a failure that is not settled; the supervisor deals with it.
+        """
+        while True:
+            try:
+                await running
+            except Exception as error:
+                if not await self._settled(actor, error):
+                    raise
+                if self._on_error is not None:
+                    await self._on_error(self, error)
+                running = self._begun_anew(actor)
+            else:
+                return
+
+    async def _settled(self, actor: Any, error: Exception) -> bool:
+        """Buries the record that the agent failed at; whether there was one and it is buried."""
         consumer: Any = self.app.consumer
         if isinstance(error, ConfigError):  # about the agent and not about a record
             consumer.crash_app(error)
-            return
-        for actor in list(self._actors):
-            event = actor.stream.get_active_stream().current_event
-            task = actor.actor_task
-            failed = task is not None and (task.done() or task is asyncio.current_task())
-            if not failed or event is None or not isinstance(event.message, EngineMessage):
-                continue
-            if await consumer.bury(event.message, error):
-                await actor.stream.ack(event)
-            actor.stream.current_event = None
+            return False
+        stream = actor.stream.get_active_stream()
+        event, stream.current_event = stream.current_event, None
+        if event is None or not isinstance(event.message, EngineMessage):
+            return False
+        if await consumer.bury(event.message, error):
+            await stream.ack(event)
+        return True
+
+    def _begun_anew(self, actor: Any) -> Awaitable[Any]:
+        actor.it = self.fun(actor.stream)
+        if isinstance(actor.it, AsyncIterable):
+            return self._slurp(actor, aiter(actor))
+        found: Awaitable[Any] = actor.it
+        return found

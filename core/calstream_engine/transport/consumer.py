@@ -98,7 +98,9 @@ class Consumer(Service, ConsumerT):
             ConfigError: topics of another number of partitions, or agents that the mode forbids.
         """
         wanted = sorted(topics)
-        if not self.reading.topics:
+        if not wanted:  # an app of timers and sends
+            self.first_restore.set()
+        elif not self.reading.topics:
             await asyncio.to_thread(self._verify, wanted)
             self.app.flow_control.resume()
             self.reading.start(wanted)
@@ -183,7 +185,7 @@ class Consumer(Service, ConsumerT):
         self._buried.discard(message)
 
         def done() -> None:
-            self.reading.acknowledged(message.claim, message.span, message.count)
+            self.reading.acknowledged(message.claim, message.span, message.weight)
 
         if isinstance(message.value, Batch):
             done()  # the stage has waited for its writes
@@ -195,7 +197,7 @@ class Consumer(Service, ConsumerT):
         """A message of a claim that takes nothing new: whoever has the partition reads it again."""
         self._buried.discard(message)
         if self._records.pop(message, None) is not None or isinstance(message.value, Batch):
-            self.reading.abandoned(message.claim, message.count)
+            self.reading.abandoned(message.claim, message.weight)
 
     async def bury(self, message: EngineMessage, error: BaseException) -> bool:
         """Sends a record to the dead letters, or ends the app where that is not allowed.

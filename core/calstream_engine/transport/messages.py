@@ -5,7 +5,7 @@ from typing import Any
 from faust.types.tuples import TP, ConsumerMessage, Message
 
 from calstream_engine.claim import Claim
-from calstream_engine.records import Batch, Record, offset_of
+from calstream_engine.records import Batch, Record, offset_of, weight_of
 from calstream_engine.watermark import Span
 
 _MILLISECONDS = 1000.0
@@ -17,14 +17,14 @@ class EngineMessage(ConsumerMessage):
     Attributes:
         claim: under which it was read.
         span: what is done once it is acknowledged.
-        count: how many records it stands for.
+        weight: what it takes of the room in flight.
     """
 
-    __slots__ = ("claim", "count", "span")
+    __slots__ = ("claim", "span", "weight")
 
     claim: Claim
     span: Span
-    count: int
+    weight: int
 
 
 def record_message(claim: Claim, record: Record, span: Span) -> EngineMessage:
@@ -35,7 +35,7 @@ def record_message(claim: Claim, record: Record, span: Span) -> EngineMessage:
     )
     message.headers = record.headers() or []
     message.span = span
-    message.count = 1
+    message.weight = weight_of([record])
     return message
 
 
@@ -43,7 +43,7 @@ def batch_message(claim: Claim, batch: Batch, span: Span) -> EngineMessage:
     """A batch as one message."""
     message = _message(claim, offset_of(batch.records[0]), None, batch, 0.0)
     message.span = span
-    message.count = len(batch)
+    message.weight = batch.weight
     return message
 
 

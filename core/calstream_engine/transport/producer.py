@@ -6,6 +6,7 @@ acknowledgement is delivered. What can't be delivered ends the worker, so the ev
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn
@@ -29,13 +30,20 @@ from calstream_engine.work import check_size
 from calstream_engine.writer import FencedError
 
 _TOPIC_SECONDS = 30.0
+_PAUSE_SECONDS = 0.05
 _SIGN = 0x7FFFFFFF
 
 
 class Producer(FaustProducer):
     """Sends what agents and tables of Faust's manual send, and the writes of plain mode."""
 
-    outbox: AsyncProducer
+    _outbox: AsyncProducer | None = None
+
+    @property
+    def outbox(self) -> AsyncProducer:
+        """The client, from the start on."""
+        assert self._outbox is not None
+        return self._outbox
 
     async def on_start(self) -> None:
         """Makes the client. Faust's own buffer is not started: nothing goes through it.
@@ -46,7 +54,7 @@ class Producer(FaustProducer):
         verify_partitioner()
         settings = self.transport.engine.settings  # type: ignore[attr-defined]  # ours has it
         self._client = {"bootstrap.servers": settings.bootstrap_servers, **settings.client}
-        self.outbox = AsyncProducer(
+        self._outbox = AsyncProducer(
             settings.bootstrap_servers,
             settings.app,
             linger_milliseconds=1,
@@ -59,7 +67,8 @@ class Producer(FaustProducer):
 
     async def on_stop(self) -> None:
         """Waits for what is not delivered."""
-        await self.outbox.close()
+        if self._outbox is not None:  # the start may have failed
+            await self._outbox.close()
 
     async def send(  # noqa: PLR0917 - the base's signature
         self,
@@ -209,7 +218,8 @@ class Producer(FaustProducer):
 
     async def flush(self) -> None:
         """Waits until everything sent is delivered."""
-        await self.outbox.flush()
+        if self._outbox is not None:
+            await self._outbox.flush()
 
     async def create_topic(
         self,
@@ -234,6 +244,17 @@ class Producer(FaustProducer):
         await asyncio.to_thread(
             _create, self._client, NewTopic(topic, partitions, replication, config=settings)
         )
+        await asyncio.to_thread(self._until_known, topic)
+
+    def _until_known(self, topic: str) -> None:
+        """Brokers hear of a new topic a moment after it is made."""
+        give_up_at = time.monotonic() + _TOPIC_SECONDS
+        while not self.outbox.partitions_of(topic):
+            if time.monotonic() > give_up_at:
+                raise UnavailableError(
+                    Code.BROKER_UNAVAILABLE, f"{topic} was made, and the broker does not know it."
+                )
+            time.sleep(_PAUSE_SECONDS)
 
     def supports_headers(self) -> bool:
         """Headers are supported."""

@@ -2,7 +2,8 @@
 
 Stock Faust acknowledges an event when the agent's body is left, however it is left: also by an
 exception, and when it is cancelled. Here an event is acknowledged when the body asks for the next
-one. What raised stays the stream's `current_event`, for the agent to bury.
+one. What raised stays the stream's `current_event`, for the agent to bury, and the stream goes on
+for whoever iterates over it next.
 """
 
 import weakref
@@ -23,6 +24,8 @@ from calstream_engine.transport.schema import Undecodable
 class Stream(faust.Stream[Any]):
     """A stream of a topic that the engine's consumer reads, or of any other channel."""
 
+    _started_by_iteration = False
+
     def __aiter__(self) -> AsyncIterator[Any]:
         """Iterates over the values; each is acknowledged when the next is asked for."""
         iterator: AsyncGenerator[Any, None] = self._values()
@@ -31,7 +34,8 @@ class Stream(faust.Stream[Any]):
 
     async def _values(self) -> AsyncGenerator[Any, None]:
         self._finalized = True
-        started_here = await self.maybe_start()
+        if await self.maybe_start():
+            self._started_by_iteration = True
         channel = aiter(self.channel) if not hasattr(self.channel, "__anext__") else self.channel
         try:
             while not self.should_stop:
@@ -44,12 +48,14 @@ class Stream(faust.Stream[Any]):
                     await self.ack(event)
                 self.current_event = None
         except StopAsyncIteration:
-            return
+            pass  # the agent is being stopped
         finally:
             self._channel_stop_iteration(self.channel)
-            if started_here:
-                await self.stop()
-                self.service_reset()
+        # not in the `finally`: an iteration that was left is followed by another
+        if self._started_by_iteration:
+            self._started_by_iteration = False
+            await self.stop()
+            self.service_reset()
 
     async def _next_event(self, channel: AsyncIterator[Any]) -> tuple[EventT[Any] | None, Any]:
         """The next event that is still ours, with its value."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from calstream_core.errors import CalstreamError
 from calstream_core.logs import configure_logs
+from calstream_ops.chaos.course import run
 from calstream_ops.chaos.evidence import Evidence, judge
 from calstream_ops.chaos.moments import minima_of, schedule
 from calstream_ops.chaos.report import Report
@@ -49,7 +50,7 @@ def run_engine_chaos(events: int, seed: int, *, keep: bool = False) -> Report:
 def _run(folder: Path, events: int, seed: int, began: float) -> Report:
     with Trial(folder, seed) as trial:
         try:
-            trial.run(schedule(events, seed))
+            run(trial, schedule(events, seed))
         except CalstreamError as error:
             # the comparison says what it did to the records
             trial.findings.append(str(error))

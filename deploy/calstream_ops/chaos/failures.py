@@ -17,7 +17,7 @@ from calstream_core.kafka import AsyncProducer
 from calstream_core.kafka.producer import Outgoing
 from calstream_engine import writer
 from calstream_engine.transport import producer
-from calstream_ops.chaos.reports import INJECTED, say
+from calstream_ops.chaos.worker_events import INJECTED, say
 
 _OF_A_TRANSACTION = 0.04
 _OF_A_SEND = 0.02

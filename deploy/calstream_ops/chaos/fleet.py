@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from calstream_ops.chaos.layout import PARTITIONS, TRANSACTIONAL_APP
-from calstream_ops.chaos.reports import ASSIGNED, ENDED, INJECTED, REVOKED, heard
+from calstream_ops.chaos.worker_events import ASSIGNED, ENDED, INJECTED, REVOKED, heard
 from calstream_ops.stack.child import Child, ChildSpec, Lifeline
 
 _RESTART_SECONDS: Final = 0.5
@@ -113,13 +113,20 @@ class Fleet:
         self._start(worker)
         return worker
 
-    def kill(self, worker: Worker, down_seconds: float) -> None:
-        """SIGKILL; it is started again after a while."""
+    def kill(self, worker: Worker, down_seconds: float) -> bool:
+        """SIGKILL; it is started again after a while.
+
+        Returns:
+            Whether that ended it; else it had ended by itself a moment before.
+        """
         assert worker.child is not None
         worker.child.kill()
-        worker.child.exited.result()
+        if worker.child.exited.result() != -signal.SIGKILL:
+            self.tend()
+            return False
         self.kills += 1
         self._down(worker, down_seconds)
+        return True
 
     def stop(self, worker: Worker) -> None:
         """SIGSTOP."""
@@ -139,6 +146,12 @@ class Fleet:
         worker.leaving = True
         worker.starts_at = None
         worker.child.terminate()
+
+    def leave_all(self) -> None:
+        """SIGTERM for good for all that run; those that are down stay down."""
+        for worker in self.running():
+            self.leave(worker)
+        self.workers[:] = [worker for worker in self.workers if worker.child is not None]
 
     def wipe(self, worker: Worker, down_seconds: float) -> None:
         """SIGKILL, and its disk is lost."""

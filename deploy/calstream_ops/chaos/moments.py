@@ -34,7 +34,8 @@ class Fault(StrEnum):
         TAKE_OVER: a worker gets SIGSTOP, and SIGCONT once others have taken over and committed.
         COMPACT: the same; then the state's log is compacted, and a worker restores on an empty
             disk.
-        RESTART_BROKER: the broker gets SIGKILL and is started again after a pause.
+        RESTART_BROKER: the broker gets SIGKILL and is started again after a pause; half of the
+            time a worker is killed meanwhile, and starts while the broker is away.
         JOIN: one more worker.
         LEAVE: a worker gets SIGTERM for good.
         FENCE: a stranger opens a partition's transactions, so that its owner is fenced and the

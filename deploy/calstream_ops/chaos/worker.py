@@ -35,7 +35,7 @@ from calstream_ops.chaos.layout import (
     TRANSACTIONAL_APP,
     VERSIONS,
 )
-from calstream_ops.chaos.reports import ASSIGNED, ENDED, REVOKED, say
+from calstream_ops.chaos.worker_events import ASSIGNED, ENDED, REVOKED, say
 
 _RELEASE_SECONDS = 2.0
 _COMMIT_SECONDS = 0.2

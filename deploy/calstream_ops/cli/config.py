@@ -1,15 +1,25 @@
 """`calstream config`: whether the settings can be used, and where each value comes from."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from calstream_core.errors import Code, ConfigError
-from calstream_core.settings import SecretReference, Settings, SinkSettings, read_secret
+from calstream_core.settings import (
+    SecretReference,
+    Settings,
+    SinkSettings,
+    WorkspaceSettings,
+    read_secret,
+)
 from calstream_ingest.sources import SOURCES
+from calstream_ops.cli.completion import workspace_names
 from calstream_ops.cli.session import session_of
 from calstream_ops.cli.terminal import table
+from calstream_ops.reference.ownership_reason import explain_owner
+from calstream_processors.resolve.rule_settings import rule_set_of
 from calstream_sinks.registry import make_sink
 from calstream_sinks.runner.context import RunnerContext
 
@@ -18,7 +28,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def config() -> None:
-    """Check and show the settings."""
+    """Check, show and explain the settings."""
 
 
 @app.command()
@@ -78,9 +88,53 @@ def show(
     session.terminal.answer(data, text)
 
 
+@app.command()
+def explain(
+    ctx: typer.Context,
+    what: Annotated[
+        str, typer.Argument(help="KIND.GROUP or KIND.FIELD; booking.start stands for start_at.")
+    ],
+    workspace: Annotated[
+        str | None,
+        typer.Option(help="Only this workspace; by default all.", autocompletion=workspace_names),
+    ] = None,
+) -> None:
+    """Explain who owns a field, and why.
+
+    calstream config explain booking.start
+    calstream config explain contact.name --workspace acme
+
+    Explains the settings; `calstream rules plan` tells whether they are in force.
+    """
+    session = session_of(ctx)
+    settings = session.settings
+    names = [session.workspace(workspace)] if workspace else list(settings.workspaces)
+    found = [
+        explain_owner(what, name, settings.workspaces[name], session.loaded.origin)
+        for name in names
+    ] or [explain_owner(what, None, WorkspaceSettings(), session.loaded.origin)]
+    headings = ("workspace", "group", "fields", "owner", "why", "then")
+    rows = (
+        (
+            each.workspace or "any",
+            f"{each.kind}.{each.group}",
+            each.fields,
+            each.owner,
+            each.reason,
+            each.otherwise,
+        )
+        for each in found
+    )
+    session.terminal.answer([asdict(each) for each in found], table(headings, rows))
+
+
 def _faults(settings: Settings) -> Iterator[ConfigError]:
     """What the settings' models alone can't see."""
     for name, workspace in settings.workspaces.items():
+        try:
+            rule_set_of(name, workspace)
+        except ConfigError as error:
+            yield error
         for source, references in workspace.secrets.items():
             if source not in SOURCES:
                 yield ConfigError(

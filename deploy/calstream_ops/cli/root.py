@@ -65,10 +65,15 @@ COMMANDS = {
     "down": Entry("stack:down_app", "Stop everything.", _RUN),
     "demo": Entry("demo:app", "See a booking arrive in a CRM, end to end.", _RUN),
     "chaos": Entry("chaos:app", "Prove by killing that nothing is lost.", _RUN),
+    "bench": Entry("bench:app", "Measure how fast it is, against its goals.", _RUN),
     "workspace": Entry("workspace:app", "Add and list workspaces.", _CONNECT),
     "sink": Entry("sink:app", "Check, set up and resync sinks.", _CONNECT),
     "key": Entry("key:app", "Count, rotate, export and import the keys of sealed data.", _CONNECT),
-    "config": Entry("config:app", "Check and show the settings.", _CONNECT),
+    "config": Entry("config:app", "Check, show and explain the settings.", _CONNECT),
+    "rules": Entry(
+        "rules:app", "Show what other rules would change, and make them count.", _CONNECT
+    ),
+    "generate": Entry("generate:app", "Write documents from the code and the settings.", _LOOK),
     "entity": Entry("entity:app", "Show what is known of a person or booking, and why.", _LOOK),
     "webhook": Entry("webhook:app", "Send a signed webhook; watch them arrive.", _LOOK),
     "topic": Entry("topic:app", "Create, check and read Kafka topics.", _LOOK),

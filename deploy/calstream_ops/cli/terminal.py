@@ -62,6 +62,10 @@ class Terminal:
         for part in text:
             console.print(printable(part) if isinstance(part, str) else part, soft_wrap=True)
 
+    def document(self, text: str) -> None:
+        """Writes a document as it is, to be kept in a file."""
+        sys.stdout.write(text)
+
     def json_line(self, data: Any) -> None:
         """Writes one JSON document on a line of its own, at once."""
         sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")

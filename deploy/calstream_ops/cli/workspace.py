@@ -81,6 +81,8 @@ def add(
     if made:
         session.terminal.say(f"Sign its webhooks with the secret in {made}.")
     session.terminal.say(f"Next: {_next_command(session)}.")
+    if pattern is not Pattern.CALENDAR_TO_CRM:
+        session.terminal.say(f"Then `calstream rules apply --workspace {name} --yes`.")
 
 
 @app.command("list")

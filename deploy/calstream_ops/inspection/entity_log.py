@@ -124,6 +124,19 @@ class EntityLog:
             )
         return [found[key] for key in sorted(found)]
 
+    def newest(self, workspace: str) -> Iterator[Entity]:
+        """The newest version of each entity of a workspace, by key.
+
+        Raises:
+            ConfigError: the workspace has no key here.
+            RecordError: one can't be read.
+        """
+        found = {record.key: record for record in self._scan(workspace)}
+        for key in sorted(found):
+            entity = self._decoded(found[key]).entity
+            if entity is not None:
+                yield entity
+
     def count_by_kind(self, workspaces: Callable[[str], bool]) -> Counter[str]:
         """How many entities there are of each kind.
 

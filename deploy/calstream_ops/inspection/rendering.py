@@ -16,6 +16,7 @@ from calstream_ops.inspection.times import readable, readable_milliseconds
 from calstream_schemas import codec
 from calstream_schemas.codec import Decoded, Poison
 from calstream_schemas.entities import KINDS, FieldType
+from calstream_schemas.resolver_state import workspace_of_rules
 from calstream_schemas.topics import RESOLVER_STATE
 from calstream_schemas.webhooks import decode_received, decode_rejected
 
@@ -65,6 +66,8 @@ def decoded(record: LogRecord, sealer_of: SealerOf | None = None) -> dict[str, A
     if record.topic.endswith(RESOLVER_STATE.name):
         if record.key.startswith(RESERVED.decode()):
             return outline(record) | {"record": "position", "value": value.decode("ascii")}
+        if workspace_of_rules(record.key.encode()) is not None:
+            return outline(record) | {"record": "rule_set", "value": _json_or_text(value)}
         return outline(record) | {"record": "seen", "value": _seen(value)}
     found = codec.decode(value)
     if isinstance(found, Poison):

@@ -11,6 +11,7 @@ LOCK_PATH = Path(__file__).with_name("kafka.lock.toml")
 """Committed and part of the package; `python -m calstream_ops.stack.lock` writes it."""
 
 _SHA256_DIGITS = 64
+_KAFKA = ("kafka_", "kafka-")
 
 
 @dataclass(frozen=True, order=True)
@@ -51,8 +52,8 @@ class JarLock:
 
     @property
     def kafka_version(self) -> str:
-        """Which Kafka this is, for example 4.4.0."""
-        return next(jar.version for jar in self.jars if jar.artifact.startswith("kafka_"))
+        """Which Kafka this is, for example 4.1.2."""
+        return next(jar.version for jar in self.jars if jar.artifact.startswith(_KAFKA))
 
 
 def read_lock(path: Path = LOCK_PATH) -> JarLock:

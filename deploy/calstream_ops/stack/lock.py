@@ -23,17 +23,15 @@ _LOG_BINDING = "org.apache.logging.log4j:log4j-slf4j-impl"
 _TIMEOUT_SECONDS = 60
 
 
-def resolve(version: str, cache: Path) -> LockFile:
-    """All that a broker of this version needs, downloaded into `cache` and hashed."""
+def resolve(coordinate: str, cache: Path) -> LockFile:
+    """An artifact with all that it needs, downloaded into `cache` and hashed."""
     context = MavenContext(
         repo_cache=cache, remote_repos=remote_repositories(), timeout=_TIMEOUT_SECONDS
     )
-    asked, transitive = context.resolver.resolve(
-        [context.create_dependency(f"{_BROKER}:{version}")]
-    )
+    asked, transitive = context.resolver.resolve([context.create_dependency(coordinate)])
     found: list[Dependency] = [*asked, *transitive]
-    log4j = next(each.version for each in found if each.artifactId == "log4j-core")
-    found.append(context.create_dependency(f"{_LOG_BINDING}:{log4j}"))
+    log4j = [each.version for each in found if each.artifactId == "log4j-core"]
+    found += [context.create_dependency(f"{_LOG_BINDING}:{version}") for version in log4j]
     found.sort(key=lambda each: (each.groupId, each.artifactId))
     return LockFile(
         [LockedDependency.from_dependency(each) for each in found],
@@ -47,7 +45,7 @@ def main() -> int:
     """Writes the lock file of the package this module is in."""
     version = sys.argv[1] if len(sys.argv) > 1 else read_lock().kafka_version
     with tempfile.TemporaryDirectory() as cache:
-        lock = resolve(version, Path(cache))
+        lock = resolve(f"{_BROKER}:{version}", Path(cache))
     lock.save(LOCK_PATH)
     sys.stderr.write(f"Kafka {version}: {len(lock.dependencies)} jars locked in {LOCK_PATH}\n")
     return 0

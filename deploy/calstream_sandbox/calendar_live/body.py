@@ -62,6 +62,7 @@ def event_data(event: Event, attendance: Attendance | None) -> dict[str, Any]:
 def event_json(event: Event, attendance: Attendance | None = None) -> dict[str, Any]:
     """An event; one attendance's own cancellation shows where the event itself stands."""
     cancellation = event.cancellation or (attendance.cancellation if attendance else None)
+    held = {} if event.hold_id is None else {"hold_id": event.hold_id}
     return {
         "id": event.id,
         "uid": event.uid,
@@ -88,6 +89,7 @@ def event_json(event: Event, attendance: Attendance | None = None) -> dict[str, 
         "origin": None
         if event.origin is None
         else {"system": event.origin.system, "external_id": event.origin.external_id},
+        **held,
     }
 
 

@@ -51,6 +51,7 @@ class Booking:
     recurrence: Recurrence | None = None
     origin: Origin | None = None
     status: str = "confirmed"
+    hold: Hold | None = None
 
 
 class Calendar:
@@ -103,7 +104,10 @@ class Calendar:
         return attendee
 
     def book(self, booking: Booking, *attendees: Attendee) -> tuple[Event, list[Webhook]]:
-        """`event.created`, one per attendee; a paid type gives each a pending payment."""
+        """`event.created`, one per attendee; a paid type gives each a pending payment.
+
+        A hold that is named becomes the event; `release` tells of it.
+        """
         event_id = self._ids.next("cal")
         event = Event(
             id=event_id,
@@ -120,6 +124,7 @@ class Calendar:
             recurrence=booking.recurrence,
             answers=dict(booking.answers),
             origin=booking.origin,
+            hold_id=None if booking.hold is None else booking.hold.id,
         )
         self.events[event.id] = event
         for attendee in attendees:

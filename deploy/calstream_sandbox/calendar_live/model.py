@@ -130,6 +130,7 @@ class Event:
     answers: dict[str, str] = field(default_factory=dict)
     cancellation: Cancellation | None = None
     origin: Origin | None = None
+    hold_id: str | None = None
     attendances: dict[str, Attendance] = field(default_factory=dict)
 
 

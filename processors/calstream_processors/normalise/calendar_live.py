@@ -1,28 +1,27 @@
 """calendar.live's webhooks as observations. The contract is in `docs/calendar-live.md`."""
 
-from collections.abc import Callable
 from functools import partial
 
 import orjson
 
 from calstream_core.errors import Code, RecordError
 from calstream_processors.normalise.body import Body
+from calstream_processors.normalise.calendar_live_consent import read_consent, read_consent_update
+from calstream_processors.normalise.calendar_live_hold import read_hold, schedule
+from calstream_processors.normalise.calendar_live_reading import (
+    SYSTEM,
+    Reading,
+    attendee_of,
+    event_of,
+    hold_of,
+)
+from calstream_processors.normalise.calendar_live_series import read_series, recurrence
 from calstream_processors.normalise.email import normalise_email
-from calstream_processors.normalise.instant import clamp, parse_instant, wall_clock
 from calstream_processors.normalise.name import normalise_name
 from calstream_processors.normalise.phone import normalise_phone
 from calstream_schemas.entities import NaturalId, Stamp, Values
-from calstream_schemas.observations import (
-    NO_VERSION,
-    Fact,
-    Observation,
-    Statement,
-    observation_id,
-)
+from calstream_schemas.observations import NO_VERSION, Fact, Observation
 from calstream_schemas.webhooks import ReceivedWebhook
-
-SYSTEM = "calendar_live"
-ROLE = "calendar"
 
 # what an event's webhook says of the attendance that it carries
 _ATTENDANCE_STATUS = {
@@ -34,65 +33,8 @@ _ATTENDANCE_STATUS = {
     "event.no_show": "no_show",
 }
 _EVENT_STATUSES = frozenset({"tentative", "confirmed", "cancelled", "completed", "no_show"})
+_HOLDS = frozenset({"hold.created", "hold.released"})
 _PAYMENT_STATUSES = frozenset({"pending", "succeeded", "failed", "refunded"})
-_NO_USE_YET = frozenset({"hold.created", "hold.released", "consent.updated"})
-
-Read = Callable[[], Values]
-
-
-class _Webhook:
-    """One webhook being read: what all its observations have in common."""
-
-    def __init__(self, webhook: ReceivedWebhook, body: Body, default_country: str) -> None:
-        self.webhook = webhook
-        self.default_country = default_country
-        self.type = body.required_text("type")
-        event_id = body.text("id")
-        self.event_id = event_id or webhook.delivery_id or webhook.id
-        self.occurred_at = self.instant(body, "created_at")
-        self.observations: list[Observation] = []
-
-    def instant(self, body: Body, name: str) -> int:
-        """A required time of change, clamped to when we received it."""
-        at = parse_instant(body.required_text(name), body.place(name))
-        return clamp(at, self.webhook.received_at)
-
-    def observe(
-        self,
-        body: Body,
-        kind: str,
-        natural_id: NaturalId,
-        stamp: Stamp,
-        groups: dict[str, Read],
-        *,
-        fact: Fact = Fact.STATE,
-        aspect: str = "",
-    ) -> None:
-        """Adds an observation with every group that can be read; the others become problems.
-
-        `aspect` tells apart two observations of one object in one webhook.
-        """
-        statements = []
-        for group, read in groups.items():
-            values = body.attempt(read)
-            if values is not None:
-                statements.append(Statement(group, values, stamp))
-        self.observations.append(
-            Observation(
-                id=observation_id(SYSTEM, self.event_id + aspect, fact, natural_id),
-                workspace=self.webhook.workspace,
-                fact=fact,
-                kind=kind,
-                natural_id=natural_id,
-                role=ROLE,
-                received_at=self.webhook.received_at,
-                occurred_at=stamp.modified_at,
-                statements=tuple(statements),
-                event_id=self.event_id,
-                event_type=self.type,
-                delivery_id=self.webhook.delivery_id,
-            )
-        )
 
 
 def read(
@@ -108,7 +50,7 @@ def read(
         raise RecordError(
             Code.WORKSPACE_MISMATCH, "The body names another workspace.", field="workspace"
         )
-    reading = _Webhook(webhook, body, default_country)
+    reading = Reading(webhook, body, default_country)
     data = body.child("data") or Body({}, "data", body.problems)
     if reading.type in _ATTENDANCE_STATUS:
         _read_event(reading, data)
@@ -118,8 +60,12 @@ def read(
         _read_deleted(reading, _required(data, "attendee"))
     elif reading.type.startswith("payment."):
         _read_payment(reading, data)
+    elif reading.type in _HOLDS:
+        read_hold(reading, _required(data, "hold"))
+    elif reading.type == "consent.updated":
+        read_consent_update(reading, _required(data, "attendee"), _required(data, "consent"))
     else:
-        return [], "ignored" if reading.type in _NO_USE_YET else "unknown"
+        return [], "unknown"
     return reading.observations, "observed"
 
 
@@ -130,7 +76,7 @@ def _required(data: Body, name: str) -> Body:
     return child
 
 
-def _read_event(reading: _Webhook, data: Body) -> None:
+def _read_event(reading: Reading, data: Body) -> None:
     event = _required(data, "event")
     attendee = data.child("attendee")
     payment = data.child("payment")
@@ -144,24 +90,31 @@ def _read_event(reading: _Webhook, data: Body) -> None:
     attendee_id = attendee.required_text("id") if attendee else None
     if attendee:
         _read_attendee(reading, attendee)
+    read_series(reading, event)
+    hold_id = event.attempt(lambda: event.text("hold_id"))
+    hold = hold_of(hold_id) if hold_id else None
     # with an attendee, `event.cancelled` cancels that attendance; the event says for itself
     reading.observe(
         event,
         "booking",
-        NaturalId(SYSTEM, "event", event_id),
+        event_of(event_id),
         stamp,
         {
             "uid": lambda: {"uid": event.text("uid")},
             "title": lambda: {"title": event.text("title")},
-            "schedule": partial(_schedule, event),
+            "schedule": partial(schedule, event),
             "status": partial(_status, event),
             "event_type": partial(_event_type, event),
             "host": partial(_host, event),
             "location": partial(_location, event),
-            "recurrence": partial(_recurrence, event),
+            "recurrence": partial(recurrence, event),
             "origin": partial(_origin, event),
         },
+        same_as=hold,
     )
+    if hold:  # it is no hold any more, and what is heard of it later finds this booking
+        became = event_of(event_id)
+        reading.observe(event, "booking", hold, stamp, {}, fact=Fact.GONE, same_as=became)
     if attendee and attendee_id:
         status = _ATTENDANCE_STATUS[reading.type]
         reading.observe(
@@ -170,8 +123,8 @@ def _read_event(reading: _Webhook, data: Body) -> None:
             NaturalId(SYSTEM, "attendance", f"{event_id}/{attendee_id}"),
             stamp,
             {
-                "booking": lambda: {"booking_ref": str(NaturalId(SYSTEM, "event", event_id))},
-                "contact": lambda: {"contact_ref": str(NaturalId(SYSTEM, "attendee", attendee_id))},
+                "booking": lambda: {"booking_ref": str(event_of(event_id))},
+                "contact": lambda: {"contact_ref": str(attendee_of(attendee_id))},
                 "status": lambda: {"status": status},
                 "answers": partial(_answers, event),
             },
@@ -180,12 +133,12 @@ def _read_event(reading: _Webhook, data: Body) -> None:
         _read_payment_object(reading, payment, event_id, attendee_id)
 
 
-def _read_attendee(reading: _Webhook, attendee: Body) -> None:
+def _read_attendee(reading: Reading, attendee: Body) -> None:
     stamp = Stamp(NO_VERSION, reading.instant(attendee, "last_modified"), by_self=False)
     reading.observe(
         attendee,
         "contact",
-        NaturalId(SYSTEM, "attendee", attendee.required_text("id")),
+        attendee_of(attendee.required_text("id")),
         stamp,
         {
             "email": partial(_email, attendee),
@@ -198,15 +151,19 @@ def _read_attendee(reading: _Webhook, attendee: Body) -> None:
             },
         },
     )
+    consent = attendee.child("consent")
+    if consent is not None:
+        attendee_id = attendee.required_text("id")
+        consent.attempt(lambda: read_consent(reading, attendee_id, consent))
 
 
-def _read_deleted(reading: _Webhook, attendee: Body) -> None:
+def _read_deleted(reading: Reading, attendee: Body) -> None:
     stamp = Stamp(NO_VERSION, reading.instant(attendee, "last_modified"), by_self=False)
-    natural_id = NaturalId(SYSTEM, "attendee", attendee.required_text("id"))
+    natural_id = attendee_of(attendee.required_text("id"))
     reading.observe(attendee, "contact", natural_id, stamp, {}, fact=Fact.GONE)
 
 
-def _read_payment(reading: _Webhook, data: Body) -> None:
+def _read_payment(reading: Reading, data: Body) -> None:
     event, attendee = _required(data, "event"), _required(data, "attendee")
     _read_payment_object(
         reading,
@@ -216,9 +173,9 @@ def _read_payment(reading: _Webhook, data: Body) -> None:
     )
 
 
-def _read_payment_object(reading: _Webhook, payment: Body, event_id: str, attendee_id: str) -> None:
+def _read_payment_object(reading: Reading, payment: Body, event_id: str, attendee_id: str) -> None:
     stamp = Stamp(NO_VERSION, reading.instant(payment, "last_modified"), by_self=False)
-    booking = str(NaturalId(SYSTEM, "event", event_id))
+    booking = str(event_of(event_id))
     attendance = NaturalId(SYSTEM, "attendance", f"{event_id}/{attendee_id}")
     status = payment.attempt(lambda: _one_of(payment, "status", _PAYMENT_STATUSES))
     if status is None:
@@ -277,20 +234,6 @@ def _phone(attendee: Body, default_country: str) -> Values:
     return {"phone": normalise_phone(raw, default_country) if raw else None, "phone_raw": raw}
 
 
-def _schedule(event: Body) -> Values:
-    start = parse_instant(event.required_text("start"), event.place("start"))
-    end = parse_instant(event.required_text("end"), event.place("end"))
-    if end < start:
-        raise RecordError(Code.TIME_INVALID, "ends before it starts", field=event.place("end"))
-    zone = event.text("timezone")
-    return {
-        "start_at": start,
-        "end_at": end,
-        "timezone": zone,
-        "wall_start": wall_clock(start, zone) if zone else None,
-    }
-
-
 def _status(event: Body) -> Values:
     status = _one_of(event, "status", _EVENT_STATUSES)
     # an event that stands may carry the cancellation of one attendance
@@ -329,23 +272,6 @@ def _location(event: Body) -> Values:
     if location is None:
         return {"location_kind": None, "join_url": None}
     return {"location_kind": location.text("kind"), "join_url": location.text("join_url")}
-
-
-def _recurrence(event: Body) -> Values:
-    recurrence = event.child("recurrence")
-    if recurrence is None:
-        return {"series_id": None, "recurrence_id": None, "rrule": None, "exdates": None}
-    exdates = recurrence.fields.get("exdates") or []
-    if not isinstance(exdates, list) or not all(isinstance(d, str) for d in exdates):
-        raise RecordError(
-            Code.BODY_INVALID, "not a list of texts", field=recurrence.place("exdates")
-        )
-    return {
-        "series_id": recurrence.text("series_id"),
-        "recurrence_id": recurrence.text("recurrence_id"),
-        "rrule": recurrence.text("rrule"),
-        "exdates": tuple(sorted(exdates)),
-    }
 
 
 def _origin(event: Body) -> Values:

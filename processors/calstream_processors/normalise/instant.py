@@ -26,10 +26,7 @@ def parse_instant(text: str, field: str) -> int:
 
 
 def clamp(modified_at: int, received_at: int) -> int:
-    """A source's time of change, unless it lies in the future: then when we received it.
-
-    Otherwise one wrong clock would win against every later change.
-    """
+    """A source's time of change, unless it lies in the future: then when we received it."""
     return received_at if modified_at > received_at + MAX_AHEAD_MICROSECONDS else modified_at
 
 

@@ -10,6 +10,7 @@ from calstream_core.errors import Code, RecordError
 from calstream_core.sealing import Erased
 from calstream_processors.normalise import calendar_live
 from calstream_processors.normalise.body import Body, Problem
+from calstream_processors.normalise.calendar_live_reading import SYSTEM
 from calstream_schemas.observations import Observation
 from calstream_schemas.webhooks import ReceivedWebhook
 
@@ -21,8 +22,8 @@ class Normalised:
     Attributes:
         observations: in the order in which they must be resolved.
         problems: what could not be used, though the rest was.
-        outcome: `observed`, `ignored` (a type we have no use for yet), `unknown` (a type that
-            the contract does not name) or `erased` (its key was destroyed).
+        outcome: `observed`, `unknown` for a type that the contract does not name, or `erased` where
+            the key of its day was destroyed.
     """
 
     observations: tuple[Observation, ...]
@@ -32,7 +33,7 @@ class Normalised:
 
 Reader = Callable[[ReceivedWebhook, Body, str], tuple[list[Observation], str]]
 
-_READERS: Mapping[str, Reader] = {calendar_live.SYSTEM: calendar_live.read}
+_READERS: Mapping[str, Reader] = {SYSTEM: calendar_live.read}
 
 
 def normalise(webhook: ReceivedWebhook, default_country: str) -> Normalised:

@@ -5,7 +5,7 @@ Transactional: new versions, the observations that count as seen, dead letters a
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -34,14 +34,20 @@ from calstream_engine import (
     state_table,
     truth_table,
 )
+from calstream_processors.resolve.conflicts import conflict_changes
 from calstream_processors.resolve.keys_ahead import keys_ahead
-from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
-from calstream_processors.resolve.resolver import resolve
-from calstream_processors.resolve.state import SeenObservations, Workspace
+from calstream_processors.resolve.refold import refold
+from calstream_processors.resolve.resolver import cause_of, resolve
+from calstream_processors.resolve.state import OpenConflicts, SeenObservations, Workspace
 from calstream_schemas.codec import Poison
-from calstream_schemas.entities.avro import decode_entities, encode_entity, entity_headers
+from calstream_schemas.conflicts import decode_conflict, encode_conflict
+from calstream_schemas.entities import Entity
+from calstream_schemas.entities.avro import decode_entities, encode_entity, entity_headers, key_of
 from calstream_schemas.observations import Observation, decode_observations
+from calstream_schemas.resolver_state import rules_key, workspace_of_rules
+from calstream_schemas.rule_sets import RuleSet
 from calstream_schemas.topics import (
+    CONFLICTS,
     ENTITIES,
     OBSERVATIONS,
     PROCESSORS_DEAD,
@@ -70,6 +76,7 @@ def resolve_app(
         )
     )
     truth_table(app, ENTITIES.name, full_name(ENTITIES, settings.kafka))
+    truth_table(app, CONFLICTS.name, full_name(CONFLICTS, settings.kafka))
     state_table(app, RESOLVER_STATE.name, full_name(RESOLVER_STATE, settings.kafka))
     source = full_name(OBSERVATIONS, settings.kafka)
     batch_agent(app, source, name=STAGE)(ResolveStage(settings, keys))
@@ -82,6 +89,7 @@ class _Partition:
 
     workspaces: defaultdict[str, Workspace] = field(default_factory=lambda: defaultdict(Workspace))
     seen: SeenObservations = field(default_factory=SeenObservations)
+    conflicts: OpenConflicts = field(default_factory=OpenConflicts)
 
 
 class ResolveStage:
@@ -113,9 +121,23 @@ class ResolveStage:
                     )
                 restored.workspaces[entity.workspace].put(entity)
             count += len(some)
-        restored.seen = SeenObservations(
-            (key.decode(), int(value)) for key, value in work[RESOLVER_STATE.name].store.items()
-        )
+        for key, value in work[CONFLICTS.name].store.items():
+            conflict = decode_conflict(value, self._keys.sealer)
+            if isinstance(conflict, Poison):
+                raise InvariantError(
+                    Code.INVARIANT_BROKEN,
+                    f"The conflict {key.decode(errors='replace')} can't be read: "
+                    f"{conflict.reason}.",
+                )
+            restored.conflicts.put(conflict)
+        seen = []
+        for key, value in work[RESOLVER_STATE.name].store.items():
+            workspace = workspace_of_rules(key)
+            if workspace is None:
+                seen.append((key.decode(), int(value)))
+            else:
+                restored.workspaces[workspace].rules = RuleSet.decode(value)
+        restored.seen = SeenObservations(seen)
         self._partitions[partition] = restored
         _log.info("entities restored", partition=partition, entities=count)
 
@@ -164,16 +186,39 @@ class ResolveStage:
             return "duplicate"
         workspace = partition.workspaces[observation.workspace]
         sealer = self._keys.sealer(observation.workspace)
-        made = resolve(workspace, observation, CALENDAR_TO_CRM)
+        made = self._made(workspace, observation)
+        rules = observation.rule_set or workspace.rules
+        conflicts = [
+            (conflict, sealer.under(key_of(entity)))
+            for entity in made
+            for conflict in conflict_changes(entity, rules, partition.conflicts.of(entity.key))
+        ]
+        records = [
+            (conflict.key.encode(), encode_conflict(conflict, seal), None)
+            for conflict, seal in conflicts
+        ]
         # all or none: what is too large refuses the observation before anything is changed
         work[ENTITIES.name].put_all(
             (entity.key.encode(), encode_entity(entity, sealer), entity_headers(entity, sealer))
             for entity in made
         )
+        work[CONFLICTS.name].put_all(records)
         for entity in made:
             workspace.put(entity)
+        for conflict, _seal in conflicts:
+            partition.conflicts.put(conflict)
+        if observation.rule_set is not None:
+            key = rules_key(observation.workspace)
+            work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())
+            workspace.rules = observation.rule_set
         self._mark_seen(seen_key, observation.received_at, partition, work)
         return "versions" if made else "unchanged"
+
+    def _made(self, workspace: Workspace, observation: Observation) -> Sequence[Entity]:
+        if observation.rule_set is None:
+            return resolve(workspace, observation, workspace.rules)
+        entities, cause = workspace.entities.values(), cause_of(observation)
+        return list(refold(workspace, entities, observation.rule_set, cause))
 
     def _mark_seen(self, key: str, received_at: int, partition: _Partition, work: Work) -> None:
         state = work[RESOLVER_STATE.name]

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 
+from calstream_processors.normalise.instant import MAX_AHEAD_MICROSECONDS
 from calstream_processors.resolve.register import state
-from calstream_schemas.entities import Copy, NaturalId
+from calstream_schemas.entities import Copy, NaturalId, Stamp
 from calstream_schemas.observations import Fact, Observation
+
+MAX_CLAMPED = 16
+"""Times in the future that a copy remembers; of more the newest."""
 
 PROVISIONAL = "~"
 """First letter of the object id under which a sink announces an object that it will create."""
@@ -33,15 +37,36 @@ def apply(copies: Mapping[NaturalId, Copy], observation: Observation) -> Mapping
 
 def _apply(copy: Copy, observation: Observation) -> Copy:
     registers = dict(copy.registers)
+    clamped = dict(copy.clamped)
     for statement in observation.statements:
         before = registers.get(statement.group)
-        registers[statement.group] = state(before, statement.values, statement.stamp)
+        stamp = _clamp(statement.stamp, observation.received_at, clamped)
+        registers[statement.group] = state(before, statement.values, stamp)
     gone = copy.gone or observation.fact is Fact.GONE
-    same = gone == copy.gone and all(registers[g] is copy.registers.get(g) for g in registers)
+    remembered = tuple(sorted(clamped.items())[-MAX_CLAMPED:])
+    same = (
+        gone == copy.gone
+        and remembered == copy.clamped
+        and all(registers[g] is copy.registers.get(g) for g in registers)
+    )
     if same and (copy.registers or not observation.statements):
         # a copy without any register is news the first time: the object exists
         return copy
-    return Copy(copy.id, copy.role, registers, gone)
+    return Copy(copy.id, copy.role, registers, gone, remembered)
+
+
+def _clamp(stamp: Stamp, received_at: int, clamped: dict[int, int]) -> Stamp:
+    """The stamp, with a time that lies in the future counted as when we first heard of it.
+
+    Otherwise one wrong clock would win against every later change. Once: if the same time were
+    clamped anew whenever it is said, each repeat would look newer than what was said in between.
+    """
+    first = clamped.get(stamp.modified_at)
+    if first is None:
+        if stamp.modified_at <= received_at + MAX_AHEAD_MICROSECONDS:
+            return stamp
+        first = clamped[stamp.modified_at] = received_at
+    return stamp._replace(modified_at=first)
 
 
 def _is_provisional(id_: NaturalId) -> bool:

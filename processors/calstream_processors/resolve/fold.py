@@ -2,21 +2,20 @@
 
 from collections.abc import Iterable
 
-from calstream_processors.resolve.ownership import PRECEDENCE, Ownership
 from calstream_processors.resolve.register import canonical
 from calstream_schemas.entities import Copy, Decision, Kind, Register, Value, Values
+from calstream_schemas.rule_sets import RuleSet
 
 Candidate = tuple[Copy, Register]
 
 
-def fold(
-    kind: Kind, copies: Iterable[Copy], ownership: Ownership
-) -> tuple[Values, dict[str, Decision]]:
+def fold(kind: Kind, copies: Iterable[Copy], rules: RuleSet) -> tuple[Values, dict[str, Decision]]:
     """The truth of an entity.
 
     For each group: the owner decides if it has spoken; else the newest of the others, then the
     precedence of roles, then the value. What Calstream itself wrote somewhere never counts as
-    that system speaking.
+    that system speaking. An object that is gone speaks where none of its system's that stand does:
+    a hold gives way to the event that it became.
 
     Returns:
         The values of every group that somebody spoke of (a field that was not said is None), and
@@ -26,30 +25,45 @@ def fold(
     values: dict[str, Value] = {}
     decisions: dict[str, Decision] = {}
     for group in kind.groups:
-        spoken = [
-            (copy, register)
-            for copy in held
-            if (register := copy.registers.get(group.name)) is not None and not register.by_self
-        ]
+        spoken = spoken_of(held, group.name)
         if not spoken:
             continue
-        (copy, register), rule = _decide(spoken, ownership.get((kind.name, group.name)))
+        (copy, register), rule = _decide(spoken, rules.owner(kind.name, group.name), rules)
         decisions[group.name] = Decision(copy.id, rule)
         for field in group.fields:
             values[field.name] = register.values.get(field.name)
     return values, decisions
 
 
-def _decide(spoken: list[Candidate], owner: str | None) -> tuple[Candidate, str]:
+def spoken_of(copies: Iterable[Copy], group: str) -> list[Candidate]:
+    """The copies that speak of a group for themselves, by id of the object."""
+    spoken = [
+        (copy, register)
+        for copy in copies
+        if (register := copy.registers.get(group)) is not None and not register.by_self
+    ]
+    if len(spoken) < 2:  # noqa: PLR2004 - nothing to choose from
+        return spoken
+    return sorted(_standing(spoken), key=lambda candidate: candidate[0].id)
+
+
+def _standing(spoken: list[Candidate]) -> list[Candidate]:
+    if not any(copy.gone for copy, _ in spoken):
+        return spoken
+    standing = {copy.id.system for copy, _ in spoken if not copy.gone}
+    return [each for each in spoken if not each[0].gone or each[0].id.system not in standing]
+
+
+def _decide(spoken: list[Candidate], owner: str | None, rules: RuleSet) -> tuple[Candidate, str]:
     of_owner = [candidate for candidate in spoken if candidate[0].role == owner]
     if of_owner:
-        return max(of_owner, key=_rank), "owner"
+        return max(of_owner, key=lambda candidate: _rank(candidate, rules)), "owner"
     if len(spoken) == 1:
         return spoken[0], "only"
-    return max(spoken, key=_rank), "newest"
+    return max(spoken, key=lambda candidate: _rank(candidate, rules)), "newest"
 
 
-def _rank(candidate: Candidate) -> tuple[object, ...]:
+def _rank(candidate: Candidate, rules: RuleSet) -> tuple[object, ...]:
     copy, register = candidate
-    place = PRECEDENCE.index(copy.role) if copy.role in PRECEDENCE else len(PRECEDENCE)
+    place = rules.places.get(copy.role, len(rules.places))
     return (register.changed_at, -place, canonical(register.values), copy.id)

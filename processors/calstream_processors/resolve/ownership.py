@@ -1,48 +1,83 @@
-"""Who owns what: for each group of fields the role whose word counts.
+"""Who owns what in each pattern: for each group of fields the role whose word counts.
 
-One map for now, calendar.live → CRM; `docs/ownership.md` shows it.
+`docs/ownership.md` explains them, `docs/fields.md` lists them.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-CALENDAR, CRM, PAYMENTS, MEETINGS = "calendar", "crm", "payments", "meetings"
+from calstream_core.settings import Pattern
+from calstream_schemas.rule_sets import (
+    CALENDAR,
+    CRM,
+    MEETINGS,
+    NEWEST,
+    PAYMENTS,
+    ROLES,
+    RULES,
+    OwnerKey,
+    RuleSet,
+)
 
-PRECEDENCE = (CALENDAR, CRM, PAYMENTS, MEETINGS)
-"""Where two systems spoke at the same time and neither owns the group, the earlier one counts."""
+_PATTERNS = (Pattern.CALENDAR_TO_CRM, Pattern.CRM_TO_CALENDAR, Pattern.TWO_WAY)
 
-Ownership = Mapping[tuple[str, str], str]
-"""The owning role by kind and group."""
+# one column for each of the patterns above
+_OWNERS: Mapping[OwnerKey, tuple[str, str, str]] = {
+    ("contact", "email"): (CALENDAR, CRM, NEWEST),
+    ("contact", "name"): (CRM, CRM, NEWEST),
+    ("contact", "phone"): (CALENDAR, CRM, NEWEST),
+    ("contact", "company"): (CRM, CRM, NEWEST),
+    ("contact", "locale"): (CALENDAR, CALENDAR, CALENDAR),
+    ("contact", "lead_source"): (RULES, CRM, RULES),
+    ("contact", "lead_status"): (CRM, CRM, CRM),
+    ("contact", "lead_score"): (RULES, CRM, RULES),
+    ("contact", "lifecycle"): (CRM, CRM, CRM),
+    ("contact", "owner"): (CRM, CRM, CRM),
+    ("booking", "uid"): (CALENDAR, CALENDAR, CALENDAR),
+    ("booking", "title"): (CALENDAR, CRM, NEWEST),
+    ("booking", "schedule"): (CALENDAR, CRM, NEWEST),
+    ("booking", "status"): (CALENDAR, CRM, NEWEST),
+    ("booking", "event_type"): (CALENDAR, CALENDAR, CALENDAR),
+    ("booking", "host"): (CALENDAR, CRM, NEWEST),
+    ("booking", "location"): (MEETINGS, MEETINGS, MEETINGS),
+    ("booking", "hold"): (CALENDAR, CALENDAR, CALENDAR),
+    ("booking", "recurrence"): (CALENDAR, CALENDAR, CALENDAR),
+    ("booking", "origin"): (CALENDAR, CRM, CALENDAR),
+    ("attendance", "booking"): (CALENDAR, CRM, CALENDAR),
+    ("attendance", "contact"): (CALENDAR, CRM, CALENDAR),
+    ("attendance", "status"): (CALENDAR, CRM, NEWEST),
+    ("attendance", "answers"): (CALENDAR, CALENDAR, CALENDAR),
+    ("attendance", "payment"): (PAYMENTS, PAYMENTS, PAYMENTS),
+    ("payment", "booking"): (CALENDAR, CALENDAR, CALENDAR),
+    ("payment", "attendance"): (CALENDAR, CALENDAR, CALENDAR),
+    ("payment", "status"): (PAYMENTS, PAYMENTS, PAYMENTS),
+    ("payment", "amount"): (CALENDAR, CRM, CALENDAR),
+    ("payment", "session"): (CALENDAR, CALENDAR, CALENDAR),
+    ("series", "recurrence"): (CALENDAR, CALENDAR, CALENDAR),
+    ("consent", "contact"): (CALENDAR, CALENDAR, CALENDAR),
+    ("consent", "purpose"): (CALENDAR, CALENDAR, CALENDAR),
+    ("consent", "decision"): (NEWEST, NEWEST, NEWEST),
+    ("message", "purpose"): (RULES, RULES, RULES),
+    ("message", "recipient"): (RULES, RULES, RULES),
+    ("message", "booking"): (RULES, RULES, RULES),
+    ("message", "content"): (RULES, RULES, RULES),
+    ("message", "deadline"): (RULES, RULES, RULES),
+    ("message", "status"): (RULES, RULES, RULES),
+}
 
-CALENDAR_TO_CRM: Ownership = MappingProxyType(
+_CRM_FIRST = (CRM, *(role for role in ROLES if role != CRM))
+
+PATTERNS: Mapping[Pattern, RuleSet] = MappingProxyType(
     {
-        ("contact", "email"): CALENDAR,
-        ("contact", "name"): CRM,
-        ("contact", "phone"): CALENDAR,
-        ("contact", "company"): CRM,
-        ("contact", "locale"): CALENDAR,
-        ("contact", "lead_status"): CRM,
-        ("contact", "lifecycle"): CRM,
-        ("contact", "owner"): CRM,
-        ("booking", "uid"): CALENDAR,
-        ("booking", "title"): CALENDAR,
-        ("booking", "schedule"): CALENDAR,
-        ("booking", "status"): CALENDAR,
-        ("booking", "event_type"): CALENDAR,
-        ("booking", "host"): CALENDAR,
-        ("booking", "location"): MEETINGS,
-        ("booking", "recurrence"): CALENDAR,
-        ("booking", "origin"): CALENDAR,
-        ("attendance", "booking"): CALENDAR,
-        ("attendance", "contact"): CALENDAR,
-        ("attendance", "status"): CALENDAR,
-        ("attendance", "answers"): CALENDAR,
-        ("attendance", "payment"): PAYMENTS,
-        ("payment", "booking"): CALENDAR,
-        ("payment", "attendance"): CALENDAR,
-        ("payment", "status"): PAYMENTS,
-        ("payment", "amount"): CALENDAR,
-        ("payment", "session"): CALENDAR,
+        pattern: RuleSet(
+            pattern.value,
+            MappingProxyType({group: owners[column] for group, owners in _OWNERS.items()}),
+            _CRM_FIRST if pattern is Pattern.CRM_TO_CALENDAR else ROLES,
+        )
+        for column, pattern in enumerate(_PATTERNS)
     }
 )
-"""The default map: calendar.live's bookings, the CRM's customers."""
+"""The rule set of each pattern, before a workspace changes anything."""
+
+CALENDAR_TO_CRM = PATTERNS[Pattern.CALENDAR_TO_CRM]
+"""The default: calendar.live's bookings, the CRM's customers."""

@@ -8,7 +8,6 @@ from calstream_core.errors import Code, RecordError
 from calstream_processors.resolve.copies import apply
 from calstream_processors.resolve.fold import fold
 from calstream_processors.resolve.identity import IdentityIndex
-from calstream_processors.resolve.ownership import Ownership
 from calstream_schemas.entities import (
     Cause,
     Entity,
@@ -18,6 +17,11 @@ from calstream_schemas.entities import (
     kind_of,
 )
 from calstream_schemas.observations import Observation
+from calstream_schemas.rule_sets import RuleSet
+
+# an object of these may turn out to belong to an entity that we have: which one is known once the
+# object is. Every other kind's id follows from what its system calls it.
+_LEARNED = frozenset({"contact", "booking"})
 
 
 class WorkspaceState(Protocol):
@@ -29,9 +33,7 @@ class WorkspaceState(Protocol):
         """The newest version of an entity."""
 
 
-def resolve(
-    state: WorkspaceState, observation: Observation, ownership: Ownership
-) -> tuple[Entity, ...]:
+def resolve(state: WorkspaceState, observation: Observation, rules: RuleSet) -> tuple[Entity, ...]:
     """The new versions that an observation makes: none where it told nothing new.
 
     The caller writes them in this order, then takes them into the state.
@@ -45,7 +47,7 @@ def resolve(
         raise RecordError(
             Code.ENTITY_NOT_FOUND, f"The observation is about {observation.about}, unknown here."
         )
-    after = _next_version(state, before, id_, observation, ownership)
+    after = _next_version(state, before, id_, observation, rules)
     if after is None:
         return ()
     # what referred to a newcomer comes first: if only a part gets written before a crash, doing it
@@ -57,15 +59,20 @@ def identify(state: WorkspaceState, observation: Observation) -> str:
     """The id of the entity that an observation is about, known or new."""
     if observation.about is not None:
         return observation.about
-    known = state.index.find(observation.kind, observation.natural_id)
+    kind, natural_id = observation.kind, observation.natural_id
+    if kind_of(kind).is_history:
+        return entity_id(observation.workspace, kind, natural_id.parent)
+    known = state.index.find(kind, natural_id)
+    if known is None and observation.same_as is not None:
+        known = state.index.find(kind, observation.same_as)
     if known is not None:
         return known
-    if observation.kind == "contact":
+    if kind == "contact":
         email = _stated_email(observation)
         matched = state.index.contact_with_email(email) if email else None
         if matched is not None:
             return matched
-    return entity_id(observation.workspace, observation.kind, observation.natural_id)
+    return entity_id(observation.workspace, kind, natural_id)
 
 
 def _stated_email(observation: Observation) -> str | None:
@@ -81,39 +88,36 @@ def _next_version(
     before: Entity | None,
     id_: str,
     observation: Observation,
-    ownership: Ownership,
+    rules: RuleSet,
 ) -> Entity | None:
     old = before.copies if before else {}
     copies = apply(old, observation)
     if copies is old:
         return None
-    values, decisions = fold(kind_of(observation.kind), copies.values(), ownership)
+    values, decisions = fold(kind_of(observation.kind), copies.values(), rules)
     return Entity(
         workspace=observation.workspace,
         kind=observation.kind,
         id=id_,
         version=before.version + 1 if before else 1,
         created_at=before.created_at if before else observation.received_at,
-        cause=_cause(observation),
+        cause=cause_of(observation),
         copies=copies,
         values=values,
         decisions=decisions,
-        references=_references(state, observation.workspace, observation.kind, values),
+        references=references(state, observation.workspace, observation.kind, values),
     )
 
 
-def _cause(observation: Observation) -> Cause:
+def cause_of(observation: Observation) -> Cause:
+    """The observation as the cause of a version."""
     return Cause(observation.id, observation.received_at, observation.occurred_at)
 
 
-def _references(
+def references(
     state: WorkspaceState, workspace: str, kind: str, values: Mapping[str, object]
 ) -> dict[str, str]:
-    """The ids of the entities that the reference fields point to, where they are known.
-
-    A contact's id is known once the contact is: it may turn out to be somebody we have. Every
-    other kind's id follows from what its system calls it.
-    """
+    """The ids of the entities that the reference fields point to, where they are known."""
     found = {}
     for _group, field in kind_of(kind).references:
         text = values.get(field.name)
@@ -121,7 +125,7 @@ def _references(
             continue
         target = NaturalId.parse(text)
         known = state.index.find(field.reference, target)
-        if known is None and field.reference != "contact":
+        if known is None and field.reference not in _LEARNED:
             known = entity_id(workspace, field.reference, target)
         if known is not None:
             found[field.name] = known
@@ -143,16 +147,16 @@ def _refer(
             waiting = state.get(key)
             if waiting is None:
                 continue
-            references = dict(waiting.references)
+            known = dict(waiting.references)
             for _group, field in kind_of(waiting.kind).references:
                 if waiting.values.get(field.name) == str(natural_id):
-                    references[field.name] = after.id
+                    known[field.name] = after.id
             made.append(
                 replace(
                     waiting,
                     version=waiting.version + 1,
-                    cause=_cause(observation),
-                    references=references,
+                    cause=cause_of(observation),
+                    references=known,
                 )
             )
     return made

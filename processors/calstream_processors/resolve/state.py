@@ -1,13 +1,16 @@
 """The resolver's state in memory: decoded entities, indexes and the observations seen lately."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
 from calstream_processors.resolve.identity import IdentityIndex
+from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
+from calstream_schemas.conflicts import Conflict, ConflictState
 from calstream_schemas.entities import Entity
+from calstream_schemas.rule_sets import RuleSet
 
 SEEN_FOR_MICROSECONDS = 7 * 24 * 60 * 60 * MICROSECONDS_PER_SECOND
 """How long an observation's id is remembered: longer than any source redelivers."""
@@ -15,10 +18,15 @@ SEEN_FOR_MICROSECONDS = 7 * 24 * 60 * 60 * MICROSECONDS_PER_SECOND
 
 @dataclass
 class Workspace:
-    """One workspace's state. Fulfils `WorkspaceState`."""
+    """One workspace's state. Fulfils `WorkspaceState`.
+
+    Attributes:
+        rules: those that were observed last; until then the default pattern's.
+    """
 
     entities: dict[str, Entity] = field(default_factory=dict)
     index: IdentityIndex = field(default_factory=IdentityIndex)
+    rules: RuleSet = CALENDAR_TO_CRM
 
     def get(self, key: str) -> Entity | None:
         """The newest version of an entity."""
@@ -28,6 +36,27 @@ class Workspace:
         """Takes a new version in."""
         self.index.replace(self.entities.get(entity.key), entity)
         self.entities[entity.key] = entity
+
+
+class OpenConflicts:
+    """The conflicts that stand, by the entity's key and the group."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, dict[str, Conflict]] = {}
+
+    def of(self, entity_key: str) -> Mapping[str, Conflict]:
+        """The open conflicts of an entity by group."""
+        return self._open.get(entity_key, {})
+
+    def put(self, conflict: Conflict) -> None:
+        """Takes note of a conflict that was written."""
+        if conflict.state is ConflictState.OPEN:
+            self._open.setdefault(conflict.entity_key, {})[conflict.group] = conflict
+            return
+        of_entity = self._open.get(conflict.entity_key, {})
+        of_entity.pop(conflict.group, None)
+        if not of_entity:
+            self._open.pop(conflict.entity_key, None)
 
 
 class SeenObservations:

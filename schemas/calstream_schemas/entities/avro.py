@@ -160,6 +160,7 @@ def _copy_to_avro(kind: Kind, copy: Copy, seal: Seal) -> dict[str, Any]:
         **copy.id._asdict(),
         "role": copy.role,
         "gone": copy.gone,
+        "clamped": [{"modified_at": m, "received_at": r} for m, r in copy.clamped],
         "registers": [
             {
                 "group": name,
@@ -223,4 +224,5 @@ def _copy_from_avro(kind: Kind, item: dict[str, Any], sealer: Sealer) -> Copy:
         role=item["role"],
         registers=registers,
         gone=item["gone"],
+        clamped=tuple((each["modified_at"], each["received_at"]) for each in item["clamped"]),
     )

@@ -2,83 +2,16 @@
 
 Fields that only make sense together are one group; a group is what a system says, what a register
 holds and what an owner decides. To add a field, add it here and run `make schemas`.
+`docs/fields.md` shows it all.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import cached_property
 from types import MappingProxyType
 
 from calstream_core.errors import Code, InvariantError
+from calstream_schemas.entities.structure import Field, FieldType, Group, Kind
 
-
-class FieldType(StrEnum):
-    """What a field's value is in Python and in Avro."""
-
-    TEXT = "string"
-    WHOLE = "long"
-    INSTANT = "instant"  # microseconds since 1970 in UTC, an int in Python
-    FLAG = "boolean"
-    TEXTS = "strings"  # a tuple of str in Python
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field.
-
-    Attributes:
-        name: unique within its kind.
-        type: what it holds.
-        doc: one line for the reference page.
-        sealed: whether it is personal and encrypted before it is written; only TEXT can be.
-        reference: the kind whose natural id (`system/type/id`) the field holds, if it is one.
-    """
-
-    name: str
-    type: FieldType
-    doc: str
-    sealed: bool = False
-    reference: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Fields that are said, kept and decided together."""
-
-    name: str
-    fields: tuple[Field, ...]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of entity.
-
-    Attributes:
-        name: as in keys, for example `booking`.
-        record: the Avro record's name, for example `Booking`.
-        groups: its groups, in the order in which they are written.
-    """
-
-    name: str
-    record: str
-    groups: tuple[Group, ...]
-
-    @cached_property
-    def group_by_name(self) -> Mapping[str, Group]:
-        """Its groups by name."""
-        return MappingProxyType({group.name: group for group in self.groups})
-
-    @cached_property
-    def field_by_name(self) -> Mapping[str, Field]:
-        """All fields of all groups by name."""
-        return MappingProxyType({f.name: f for group in self.groups for f in group.fields})
-
-    @cached_property
-    def references(self) -> tuple[tuple[str, Field], ...]:
-        """The fields that point to other entities, each with the name of its group."""
-        return tuple((g.name, f) for g in self.groups for f in g.fields if f.reference)
-
+__all__ = ["KINDS", "Field", "FieldType", "Group", "Kind", "kind_of"]
 
 _T, _N, _I, _F, _S = (
     FieldType.TEXT,
@@ -109,10 +42,13 @@ CONTACT = Kind(
                 Field("locale", _T, "BCP 47 language tag."),
             ),
         ),
+        Group("lead_source", (Field("lead_source", _T, "What brought the person to us."),)),
         Group("lead_status", (Field("lead_status", _T, "Lead status, as the CRM names it."),)),
+        Group("lead_score", (Field("lead_score", _N, "How promising; higher is better."),)),
         Group("lifecycle", (Field("lifecycle", _T, "Lifecycle stage, as the CRM names it."),)),
         Group("owner", (Field("owner_id", _T, "The owner's id in the CRM."),)),
     ),
+    doc="A person, with the side of them that is a lead.",
 )
 
 BOOKING = Kind(
@@ -133,7 +69,7 @@ BOOKING = Kind(
         Group(
             "status",
             (
-                Field("status", _T, "tentative, confirmed, cancelled, completed or no_show."),
+                Field("status", _T, "held, tentative, confirmed, cancelled, completed or no_show."),
                 Field("cancellation", _T, "Why and by whom, as JSON.", sealed=True),
             ),
         ),
@@ -161,12 +97,17 @@ BOOKING = Kind(
             ),
         ),
         Group(
+            "hold",
+            (
+                Field("hold_id", _T, "The hold that it is, or was before it was confirmed."),
+                Field("hold_expires_at", _I, "When the hold ends if nobody confirms it, UTC."),
+            ),
+        ),
+        Group(
             "recurrence",
             (
-                Field("series_id", _T, "The series, if it is an occurrence."),
+                Field("series_ref", _T, "Its series, if it is an occurrence.", reference="series"),
                 Field("recurrence_id", _T, "Which occurrence of the series (RFC 5545)."),
-                Field("rrule", _T, "The rule (RFC 5545), in the event's zone."),
-                Field("exdates", _S, "Occurrences that are left out."),
             ),
         ),
         Group(
@@ -177,6 +118,7 @@ BOOKING = Kind(
             ),
         ),
     ),
+    doc="One occurrence of a meeting, from its hold to its end.",
 )
 
 ATTENDANCE = Kind(
@@ -190,11 +132,12 @@ ATTENDANCE = Kind(
         Group(
             "payment",
             (
-                Field("payment_status", _T, "pending, succeeded, failed or refunded."),
+                Field("payment_status", _T, "pending, succeeded, failed, expired or refunded."),
                 Field("payment_failure", _T, "Why it failed, as the provider names it."),
             ),
         ),
     ),
+    doc="One person at a booking.",
 )
 
 PAYMENT = Kind(
@@ -206,7 +149,7 @@ PAYMENT = Kind(
         Group(
             "status",
             (
-                Field("status", _T, "pending, succeeded, failed or refunded."),
+                Field("status", _T, "pending, succeeded, failed, expired or refunded."),
                 Field("failure_code", _T, "Why it failed, as the provider names it."),
             ),
         ),
@@ -225,10 +168,73 @@ PAYMENT = Kind(
             ),
         ),
     ),
+    doc="One amount that is owed for an attendance.",
+)
+
+SERIES = Kind(
+    "series",
+    "Series",
+    (
+        Group(
+            "recurrence",
+            (
+                Field("rrule", _T, "The rule (RFC 5545), in the series' zone."),
+                Field("exdates", _S, "Occurrences that are left out."),
+                Field("timezone", _T, "The IANA zone in which the rule is meant."),
+            ),
+        ),
+    ),
+    doc="A recurring booking; each occurrence is a booking of its own.",
+)
+
+CONSENT = Kind(
+    "consent",
+    "Consent",
+    (
+        Group("contact", (Field("contact_ref", _T, "Who agreed or not.", reference="contact"),)),
+        Group("purpose", (Field("purpose", _T, "What for, for example marketing."),)),
+        Group(
+            "decision",
+            (
+                Field("granted", _F, "Whether it stands."),
+                Field("basis", _T, "The legal basis, as the source names it."),
+                Field("text_hash", _T, "Hash of the wording that was shown."),
+                Field("decided_at", _I, "When it was granted or withdrawn, UTC."),
+            ),
+        ),
+    ),
+    doc="What a person agreed to for one purpose, with every grant and withdrawal as a copy.",
+    is_history=True,
+)
+
+MESSAGE = Kind(
+    "message",
+    "Message",
+    (
+        Group(
+            "purpose",
+            (
+                Field("message_kind", _T, "booked, high_score, moved, conflict or payment_link."),
+                Field("audience", _T, "ops, host, owner or attendee."),
+            ),
+        ),
+        Group(
+            "recipient",
+            (
+                Field("contact_ref", _T, "The person, if it is one we know.", reference="contact"),
+                Field("recipient", _T, "A channel or address otherwise.", sealed=True),
+            ),
+        ),
+        Group("booking", (Field("booking_ref", _T, "What it is about.", reference="booking"),)),
+        Group("content", (Field("content", _T, "What it says, as JSON.", sealed=True),)),
+        Group("deadline", (Field("not_after", _I, "When it is no longer of use, UTC."),)),
+        Group("status", (Field("status", _T, "due, withdrawn or expired."),)),
+    ),
+    doc="One message that is sent once, and never after its deadline.",
 )
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.name: kind for kind in (CONTACT, BOOKING, ATTENDANCE, PAYMENT)}
+    {kind.name: kind for kind in (CONTACT, BOOKING, ATTENDANCE, PAYMENT, SERIES, CONSENT, MESSAGE)}
 )
 """Every kind by name."""
 

@@ -33,6 +33,11 @@ class NaturalId(NamedTuple):
     def __str__(self) -> str:
         return f"{self.system}/{self.object_type}/{self.object_id}"
 
+    @property
+    def parent(self) -> "NaturalId":
+        """The same without the last part of the object's id."""
+        return self._replace(object_id=self.object_id.rpartition("/")[0])
+
     @classmethod
     def parse(cls, text: str) -> "NaturalId":
         """The inverse of `str`."""
@@ -88,12 +93,15 @@ class Copy:
     Attributes:
         role: what the system is to us: `calendar`, `crm`, `payments`, `meetings`, `rules`.
         gone: the object no longer exists there. What it said still counts.
+        clamped: the times of change that lay in the future when we first heard of them, and when
+            that was, by time; statements of that time count as of then.
     """
 
     id: NaturalId
     role: str
     registers: Mapping[str, Register] = field(default_factory=dict)
     gone: bool = False
+    clamped: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,16 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 from tests.integration.engine.topics import Topics
 from tests.integration.engine.workers import Workers
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quiet() -> Iterator[None]:
+    """What these tests provoke would fill the screen."""
+    with structlog.testing.capture_logs():
+        yield
 
 
 @pytest.fixture

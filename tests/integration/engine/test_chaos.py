@@ -50,7 +50,7 @@ def prove(command: str, folder: Path) -> dict[str, Any]:
 def processes_of(folder: Path) -> list[str]:
     """The processes that were told of the folder; whoever lists them is not."""
     listed = subprocess.run(
-        ["ps", "-A", "-o", "command="], capture_output=True, text=True, check=True
+        ["ps", "-A", "-ww", "-o", "command="], capture_output=True, text=True, check=True
     )
     return [line for line in listed.stdout.splitlines() if str(folder) in line]
 

@@ -59,6 +59,7 @@ async def test_an_agent_counts_in_a_table_whose_state_survives(
             assert dict(counts.items()) == {"pear": 2, "apple": 1, "plum": 1}
             topics.put(orders, _json("apple", "fig"))
         await topics.until_committed(name, orders, 3 if round_ == 1 else 5)
+        await topics.until_committed(name, orders, 1, 1)
         await worker.stop()
         if wiped:
             shutil.rmtree(tmp_path, ignore_errors=True)
@@ -185,3 +186,41 @@ async def test_state_is_visible_between_records_and_only_of_partitions_that_are_
     assert (len(counts), "fig" in counts) == (2, True)
     await worker.stop()
     assert len(counts) == 0
+
+
+async def test_a_stream_can_be_grouped_by_another_key(
+    topics: Topics, workers: Workers, tmp_path: Path, make_app: MakeApp
+) -> None:
+    orders, name = topics.make("orders", 2), topics.name("grouped")
+    app = make_app(topics, tmp_path, name)
+    sums = app.Table("sums", default=int)
+
+    @app.agent(app.topic(orders, value_type=Order), name=name)
+    async def add(stream: Any) -> None:
+        async for order in stream.group_by(Order.account):
+            sums[order.account] += order.amount
+
+    for partition in (0, 1):
+        pairs = _json(*({"account": a, "amount": 1} for a in "abcab"))
+        topics.put(orders, pairs, partition=partition)
+    worker = await workers.start(app)
+    await eventually(lambda: dict(sums.items()) == {"a": 4, "b": 4, "c": 2})
+    await topics.until_committed(name, orders, 5)
+    await worker.stop()
+
+
+async def test_an_app_of_timers_needs_no_agent(
+    topics: Topics, workers: Workers, tmp_path: Path, make_app: MakeApp
+) -> None:
+    out = topics.make("out", 2)
+    app = make_app(topics, tmp_path, topics.name("timer"))
+    out_topic = app.topic(out, value_type=str)
+
+    @app.timer(0.05)  # type: ignore[untyped-decorator]  # Faust's has no types
+    async def tick() -> None:
+        await (await out_topic.send(value="tick", partition=0))
+
+    worker = await workers.start(app)
+    await topics.until_written(out, 2)
+    await worker.stop()
+    assert set(topics.values(out)) == {b'"tick"'}

@@ -2,11 +2,20 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 from tests.integration.engine.waiting import PATIENCE_SECONDS, eventually
 
@@ -64,6 +73,8 @@ class Topics:
         topic = NewTopic(name, partitions, 1, config=settings or {})
         self._admin.create_topics([topic])[name].result(PATIENCE_SECONDS)
         self._made.append(name)
+        while name not in self._admin.list_topics(timeout=PATIENCE_SECONDS).topics:
+            time.sleep(0.01)  # the broker hears of it from its controller
         return name
 
     def put(
@@ -98,14 +109,25 @@ class Topics:
 
     def put_in_transaction(self, topic: str, pairs: Iterable[Pair], *, commit: bool = True) -> None:
         """Writes records in one transaction, which leaves a marker behind them."""
-        producer = Producer(self._client | {"transactional.id": secrets.token_hex(8)})
+        with self.open_transaction(topic, pairs) as producer:
+            if commit:
+                producer.commit_transaction(PATIENCE_SECONDS)
+
+    @contextmanager
+    def open_transaction(
+        self, topic: str, pairs: Iterable[Pair], *, transactional_id: str | None = None
+    ) -> Iterator[Producer]:
+        """Records in a transaction that is open; aborted unless it is committed in the block."""
+        name = transactional_id or secrets.token_hex(8)
+        producer = Producer(self._client | {"transactional.id": name})
         producer.init_transactions(PATIENCE_SECONDS)
         producer.begin_transaction()
         for key, value in pairs:
             producer.produce(topic, value, key, 0)
         producer.flush(PATIENCE_SECONDS)
-        end = producer.commit_transaction if commit else producer.abort_transaction
-        end(PATIENCE_SECONDS)
+        yield producer
+        with suppress(KafkaException):  # it is committed
+            producer.abort_transaction(PATIENCE_SECONDS)
 
     def end(self, topic: str, partition: int = 0) -> int:
         """The offset behind the last of a partition, record or not."""
@@ -145,9 +167,7 @@ class Topics:
         """The committed offset of a group; None without one."""
         consumer = Consumer(self._client | {"group.id": group, "enable.auto.commit": False})
         try:
-            (place,) = consumer.committed(
-                [TopicPartition(topic, partition)], timeout=PATIENCE_SECONDS
-            )
+            place = _committed(consumer, TopicPartition(topic, partition))
             return place.offset if place.offset >= 0 else None
         finally:
             consumer.close()
@@ -195,3 +215,23 @@ class Topics:
                 "fetch.message.max.bytes": 20_000_000,
             }
         )
+
+
+def _committed(consumer: Consumer, place: TopicPartition) -> TopicPartition:
+    """What a group has committed; asked again while a new broker makes up its coordinators."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            (found,) = consumer.committed([place], timeout=PATIENCE_SECONDS)
+        except KafkaException as error:
+            passes = error.args[0].code() in {
+                KafkaError.NOT_COORDINATOR,
+                KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+                KafkaError.COORDINATOR_NOT_AVAILABLE,
+            }
+            if not passes or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.05)
+        else:
+            assert isinstance(found, TopicPartition)
+            return found

@@ -16,6 +16,7 @@ def engine_settings(app: str, bootstrap_servers: str, **changes: Any) -> EngineS
         "session_timeout_seconds": 6.0,
         "release_seconds": 5.0,
         "commit_interval_seconds": 0.1,
+        "client": {"heartbeat.interval.ms": 200},  # how soon a member hears of a rebalance
     }
     return EngineSettings(app, bootstrap_servers, **given | changes)
 

@@ -159,8 +159,8 @@ class Installation:
     def __init__(self, root: Path, bootstrap_servers: str, workspaces: Sequence[str]) -> None:
         self.bootstrap_servers = bootstrap_servers
         sandbox = f"127.0.0.1:{remembered_ports(root / 'ports.json', (SANDBOX,))[SANDBOX]}"
-        file = _write_settings(root, bootstrap_servers, workspaces, sandbox)
-        loaded = load_settings(file, {})
+        self.file = _write_settings(root, bootstrap_servers, workspaces, sandbox)
+        loaded = load_settings(self.file, {})
         self.settings = loaded.settings
         self.kafka = loaded.settings.kafka
         self.keys = open_keys(loaded.settings)

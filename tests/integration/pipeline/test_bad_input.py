@@ -193,13 +193,12 @@ def test_a_group_that_can_t_be_read_is_kept_and_the_rest_is_resolved(
 def test_types_without_a_use_are_counted_and_make_nothing(installation: Installation) -> None:
     eventually(lambda: installation.handled("normalise") > 0)
     before = installation.end(OBSERVATIONS), installation.end(ENTITIES)
-    for number, type_ in enumerate(("event.teleported", "hold.created")):
-        installation.put_webhook(received("acme", _changed(type=type_, id=f"evt_{number}")))
+    installation.put_webhook(received("acme", _changed(type="event.teleported", id="evt_0")))
     installation.flush()
 
     def counted() -> bool:
         counts = installation.processors.counts("calstream_stage_events_total")
-        return counts["unknown", "normalise"] == 1 and counts["ignored", "normalise"] == 1
+        return counts["unknown", "normalise"] == 1
 
     eventually(counted)
     assert (installation.end(OBSERVATIONS), installation.end(ENTITIES)) == before

@@ -1,7 +1,10 @@
 """The seeded schedule of a trial."""
 
+import re
 from collections import Counter
+from dataclasses import asdict
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -72,3 +75,13 @@ def test_there_are_never_fewer_workers_than_the_least(seed: int) -> None:
 def test_the_same_seed_gives_the_same_moments_and_another_gives_others() -> None:
     assert schedule(5000, 7) == schedule(5000, 7)
     assert schedule(5000, 7) != schedule(5000, 8)
+
+
+def test_the_page_says_how_often_what_is_done() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "chaos.md").read_text("utf-8")
+    told = {
+        name: (int(small), int(full))
+        for name, small, full in re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", page, re.MULTILINE)
+    }
+    small, full = asdict(minima_of(5000)), asdict(minima_of(FULL_EVENTS))
+    assert told == {name: (small[name], full[name]) for name in small}

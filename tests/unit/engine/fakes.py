@@ -36,6 +36,9 @@ class FakeRecord:
         self._timestamp_milliseconds = timestamp_milliseconds
         self._place = place
 
+    def __len__(self) -> int:
+        return len(self._value or b"")
+
     def topic(self) -> str:
         return self._place.topic
 

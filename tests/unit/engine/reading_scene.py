@@ -26,6 +26,7 @@ class FakeMembership:
         self.commit_failures: list[CalstreamError] = []
         self.committed_before: dict[Place, int] = {}
         self.end: tuple[int, int] = (0, 100)
+        self.readable: int | None = None
         self.read: list[tuple[Place, int]] = []
         self.in_flight = 0
 
@@ -47,7 +48,8 @@ class FakeMembership:
         self.commits.append(offsets)
 
     async def ends(self, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
-        return dict.fromkeys(places, self.end)
+        low, high = self.end
+        return dict.fromkeys(places, (low, high if self.readable is None else self.readable))
 
     async def committed(self, places: Sequence[Place]) -> dict[Place, int]:
         return {place: self.committed_before.get(place, -1) for place in places}

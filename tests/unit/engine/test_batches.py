@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.engine.fakes import PLACE, FakeRecord
 
-from calstream_engine.records import Batch, Record, joined, offset_of
+from calstream_engine.records import Batch, Record, joined, offset_of, weight_of
 
 
 @st.composite
@@ -66,6 +66,15 @@ def test_cut_down_to_single_records_each_ends_where_the_next_begins(batch: Batch
 def test_one_batch_alone_is_not_copied() -> None:
     batch = Batch(PLACE, [FakeRecord(1)], 2)
     assert joined([batch]) is batch
+
+
+@given(sizes=st.lists(st.integers(0, 20_000), min_size=1, max_size=20))
+def test_what_records_weigh_bounds_their_number_and_their_bytes(sizes: list[int]) -> None:
+    records = [FakeRecord(n, value=b"x" * size) for n, size in enumerate(sizes)]
+    weight = Batch(PLACE, records, len(sizes)).weight
+    assert weight == sum(weight_of([record]) for record in records)
+    assert len(sizes) <= weight
+    assert sum(sizes) < weight * 4096
 
 
 def test_a_record_without_an_offset_is_no_record_of_a_log() -> None:

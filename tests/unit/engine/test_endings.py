@@ -1,14 +1,16 @@
 """What goes wrong at an end spoils no beginning: partitions go, come again, are read twice."""
 
+from collections.abc import Sequence
+
 import pytest
 from confluent_kafka import KafkaError
 from tests.unit.engine.fakes import PLACE, FakeRecord
-from tests.unit.engine.reading_scene import FakeOwnership, reading_scene
+from tests.unit.engine.reading_scene import FakeMembership, FakeOwnership, reading_scene
 from tests.unit.engine.transactional_scene import final, writer_scene
 
 from calstream_engine.configuration import EngineSettings
 from calstream_engine.ownership import Owned
-from calstream_engine.records import Batch, offset_of
+from calstream_engine.records import Batch, Place, offset_of
 from calstream_engine.state.memory import MemoryStore
 from calstream_engine.writer import PartitionWriter
 
@@ -74,6 +76,33 @@ async def test_nothing_is_handed_out_before_the_state_is_there() -> None:
         assert scene.membership.in_flight == 0
         scene.ownership.may_restore.set()
         await scene.until_taken()
+        await scene.reading.leave()
+
+
+async def test_a_group_that_goes_on_while_it_is_asked_has_not_gone_past_the_end() -> None:
+    with reading_scene(SETTINGS) as scene:
+
+        class Asleep(FakeMembership):
+            """While the second answer is waited for, others do ten records more."""
+
+            asked = 0
+
+            async def ends(self, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
+                self._wake()
+                return dict.fromkeys(places, (0, 90 + self.asked * 10))
+
+            async def committed(self, places: Sequence[Place]) -> dict[Place, int]:
+                self._wake()
+                return dict.fromkeys(places, 90 + self.asked * 10)
+
+            def _wake(self) -> None:
+                self.asked += 1
+
+        asleep = Asleep(SETTINGS.group(), scene.reading)
+        scene.reading._membership = asleep  # type: ignore[assignment]  # a fake one
+        await scene.assign(PLACE.partition)
+        assert scene.crashes == []
+        assert asleep.read == [(PLACE, 100)]
         await scene.reading.leave()
 
 

@@ -203,6 +203,20 @@ async def test_a_hook_that_never_returns_holds_up_no_rebalance(scene: ReadingSce
     assert {"revoked 3", "revoked 4", "give up 3", "give up 4"} <= set(scene.ownership.calls)
 
 
+async def test_a_hook_that_fails_ends_the_worker_and_holds_up_nothing(
+    scene: ReadingScene,
+) -> None:
+    async def fail(_partition: int) -> None:
+        raise ZeroDivisionError
+
+    scene.engine.revoked += [fail, scene.hook("revoked")]
+    (claim,) = await scene.assign(3)
+    claim.watermark.reach(5)
+    assert await scene.reading.on_revoked([claim], lost=False) == {PLACE: 5}
+    assert scene.ownership.calls[-2:] == ["revoked 3", "give up 3"]
+    assert [type(error) for error in scene.crashes] == [ZeroDivisionError]
+
+
 async def test_a_hook_of_the_end_waits_for_that_of_the_beginning(scene: ReadingScene) -> None:
     begun, may_go_on = asyncio.Event(), asyncio.Event()
 
@@ -252,6 +266,23 @@ async def test_lag_without_movement_ends_the_worker(
     assert (scene.crashes, scene.reading.standstill()) == ([], None)
     claim.moved_at -= 61
     assert "stands still at 0 with 100 left" in (scene.reading.standstill() or "")
+    await scene.reading.measure()
+    assert [getattr(error, "code", None) for error in scene.crashes] == [Code.WORKER_STALLED]
+
+
+async def test_a_worker_that_waits_for_somebody_s_open_transaction_is_not_ended(
+    scene: ReadingScene,
+) -> None:
+    (claim,) = await scene.assign(3)
+    claim.watermark.reach(90)
+    scene.membership.readable = 90
+    for _ in range(2):
+        claim.moved_at -= 61
+        await scene.reading.measure()
+        assert scene.reading.standstill() is None
+    assert scene.crashes == []
+    scene.membership.readable = 91
+    claim.moved_at -= 61
     await scene.reading.measure()
     assert [getattr(error, "code", None) for error in scene.crashes] == [Code.WORKER_STALLED]
 

@@ -144,7 +144,7 @@ class RocksRestoreMachine(RestoreMachine):
 TestRestoreInMemory = RestoreMachine.TestCase
 TestRestoreInMemory.settings = settings(max_examples=60, stateful_step_count=30)
 TestRestoreOnDisk = RocksRestoreMachine.TestCase
-TestRestoreOnDisk.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestRestoreOnDisk.settings = settings(max_examples=25, stateful_step_count=25)
 
 
 def _restored(log: CompactedLog, store: PartitionStore) -> Restore:

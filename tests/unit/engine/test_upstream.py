@@ -32,6 +32,7 @@ _MADE_BY_PYTHON = {
 _NOT_METHODS = {"Consumer", "Fetcher", "Producer", "_tasks", "logger"}
 """Class attributes that upstream's own classes set for themselves, as their documentation asks."""
 _OF_OTHERS = {
+    "_STATE": "confluent-kafka's name of an error",
     "_FATAL": "confluent-kafka's name of an error",
     "_FENCED": "confluent-kafka's name of an error",
     "_AUTO_OFFSET_RESET": "confluent-kafka's name of an error",

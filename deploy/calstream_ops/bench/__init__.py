@@ -1,0 +1,1 @@
+"""Benches: what the product does a second, in how much memory and how late, against its goals."""

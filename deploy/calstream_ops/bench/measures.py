@@ -1,0 +1,32 @@
+"""What each bench measures, and the goals."""
+
+from collections.abc import Sequence
+
+from calstream_ops.bench.report import Measure
+
+_RATE = "records/s"
+
+ENGINE: Sequence[Measure] = (
+    Measure("plain_records_per_second", _RATE, 50_000),
+    Measure("transactional_records_per_second", _RATE, 35_000),
+    Measure("ratio_to_quix", "x", 1.5, digits=2, needs_peers=True),
+    Measure("ratio_to_faust", "x", 20, digits=1, needs_peers=True),
+    Measure("restore_1m_seconds", "s", 20, at_most=True, digits=1),
+    Measure("latency_p99_plain_ms", "ms", 20, at_most=True, digits=1),
+    Measure("latency_p99_transactional_ms", "ms", 60, at_most=True, digits=1),
+    Measure("memory_1m_mb", "MB", 500, at_most=True),
+    Measure("quix_records_per_second", _RATE, needs_peers=True),
+    Measure("faust_records_per_second", _RATE, needs_peers=True),
+    Measure("kafka_streams_records_per_second", _RATE, needs_peers=True),
+    Measure("kafka_streams_eos_records_per_second", _RATE, needs_peers=True),
+    Measure("transactional_1m_records_per_second", _RATE),
+    Measure("quix_1m_records_per_second", _RATE, needs_peers=True),
+    Measure("faust_1m_records_per_second", _RATE, needs_peers=True),
+    Measure("faust_restore_1m_seconds", "s", digits=1, needs_peers=True),
+    Measure("latency_p50_plain_ms", "ms", digits=1),
+    Measure("latency_p50_transactional_ms", "ms", digits=1),
+    Measure("latency_p99_direct_ms", "ms", digits=1),
+)
+
+MEASURES = {"engine": ENGINE}
+"""By the bench's name."""

@@ -1,0 +1,98 @@
+"""Which conflicts an entity has, and what becomes of those that it had. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import combinations
+
+from calstream_core.clock import MICROSECONDS_PER_SECOND
+from calstream_processors.resolve.fold import Candidate, spoken_of
+from calstream_schemas.conflicts import Conflict, ConflictState, Voice
+from calstream_schemas.entities import Entity, kind_of
+from calstream_schemas.rule_sets import RuleSet
+
+
+def conflicts_of(entity: Entity, rules: RuleSet) -> dict[str, Conflict]:
+    """The open conflicts of an entity by group.
+
+    Two systems are in conflict that spoke of a group themselves, say different things, and began
+    to say so within the rules' window. A function of the copies and the rules alone.
+    """
+    if len({id_.system for id_ in entity.copies}) < 2:  # noqa: PLR2004 - it takes two
+        return {}
+    window = rules.conflict_window_seconds * MICROSECONDS_PER_SECOND
+    found = {}
+    for group, decision in entity.decisions.items():
+        spoken = spoken_of(entity.copies.values(), group)
+        voices = sorted({voice for pair in _at_odds(spoken, window) for voice in pair})
+        if voices:
+            found[group] = Conflict(
+                workspace=entity.workspace,
+                kind=entity.kind,
+                entity_id=entity.id,
+                group=group,
+                state=ConflictState.OPEN,
+                rule=decision.rule,
+                decided_for=decision.id,
+                voices=tuple(_voice(spoken[place]) for place in voices),
+                observation_id=entity.cause.observation_id,
+                received_at=entity.cause.received_at,
+            )
+    return found
+
+
+def conflict_changes(
+    entity: Entity, rules: RuleSet, known: Mapping[str, Conflict]
+) -> Iterator[Conflict]:
+    """What to write of an entity's conflicts after a new version: new, changed and ended ones.
+
+    Args:
+        entity: the new version.
+        rules: the workspace's.
+        known: its open conflicts so far, by group.
+    """
+    now = conflicts_of(entity, rules)
+    for group, conflict in sorted(now.items()):
+        before = known.get(group)
+        if before is None or _matter(before) != _matter(conflict):
+            yield conflict
+    for group in sorted(known.keys() - now.keys()):
+        yield replace(
+            known[group],
+            state=_end(entity, known[group]),
+            observation_id=entity.cause.observation_id,
+            received_at=entity.cause.received_at,
+        )
+
+
+def _at_odds(spoken: list[Candidate], window: int) -> Iterable[tuple[int, int]]:
+    for (i, (one, said)), (j, (other, against)) in combinations(enumerate(spoken), 2):
+        if (
+            one.id.system != other.id.system
+            and said.values != against.values
+            and abs(said.changed_at - against.changed_at) <= window
+        ):
+            yield i, j
+
+
+def _voice(candidate: Candidate) -> Voice:
+    copy, register = candidate
+    return Voice(copy.id, copy.role, register.values, register.changed_at)
+
+
+def _matter(conflict: Conflict) -> Conflict:
+    return replace(conflict, observation_id="", received_at=0)
+
+
+def _end(entity: Entity, conflict: Conflict) -> ConflictState:
+    group = kind_of(entity.kind).group_by_name[conflict.group].name
+    held = [
+        register
+        for voice in conflict.voices
+        if (copy := entity.copies.get(voice.id)) and (register := copy.registers.get(group))
+    ]
+    if any(register.by_self for register in held):
+        return ConflictState.OVERRULED
+    first = held[0].values if held else None
+    if all(register.values == first for register in held):
+        return ConflictState.AGREED
+    return ConflictState.PASSED

@@ -1,0 +1,73 @@
+"""Folds entities again from their own copies, under other rules. Pure; `entities` is enough."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from calstream_processors.resolve.fold import fold
+from calstream_processors.resolve.resolver import WorkspaceState, references
+from calstream_schemas.entities import Cause, Decision, Entity, Value, kind_of
+from calstream_schemas.rule_sets import RuleSet
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """What other rules would do to one field of the truth.
+
+    Attributes:
+        old, new: its value now and then; equal where only who decides it changes.
+        before, after: who decides and by which rule; None where nobody spoke.
+    """
+
+    key: str
+    group: str
+    field: str
+    old: Value
+    new: Value
+    before: Decision | None
+    after: Decision | None
+
+
+def refold(
+    state: WorkspaceState, entities: Iterable[Entity], rules: RuleSet, cause: Cause
+) -> Iterator[Entity]:
+    """The new versions that other rules make, by key: only of what is decided otherwise.
+
+    Args:
+        state: of the workspace.
+        entities: all of its entities, in any order.
+        rules: the other rules.
+        cause: of the new versions.
+    """
+    for entity in sorted(entities, key=lambda each: each.key):
+        values, decisions = fold(kind_of(entity.kind), entity.copies.values(), rules)
+        if values == entity.values and decisions == entity.decisions:
+            continue
+        yield replace(
+            entity,
+            version=entity.version + 1,
+            cause=cause,
+            values=values,
+            decisions=decisions,
+            references=references(state, entity.workspace, entity.kind, values),
+        )
+
+
+def field_changes(entity: Entity, rules: RuleSet) -> list[FieldChange]:
+    """What other rules would change in one entity, by group and field."""
+    kind = kind_of(entity.kind)
+    values, decisions = fold(kind, entity.copies.values(), rules)
+    return [
+        FieldChange(
+            entity.key,
+            group.name,
+            field.name,
+            entity.values.get(field.name),
+            values.get(field.name),
+            entity.decisions.get(group.name),
+            decisions.get(group.name),
+        )
+        for group in kind.groups
+        for field in group.fields
+        if entity.values.get(field.name) != values.get(field.name)
+        or entity.decisions.get(group.name) != decisions.get(group.name)
+    ]

@@ -1,0 +1,89 @@
+"""Rule sets: who owns what, as a value that can be sent, kept and compared."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import orjson
+
+from calstream_core.errors import Code, RecordError
+
+CALENDAR, CRM, PAYMENTS, MEETINGS, RULES = "calendar", "crm", "payments", "meetings", "rules"
+
+ROLES = (CALENDAR, CRM, PAYMENTS, MEETINGS, RULES)
+"""What a system can be to us. In this order they go before each other by default."""
+
+NEWEST = "newest"
+"""In place of a role: nobody owns the group, the newest word counts."""
+
+OwnerKey = tuple[str, str]
+"""A kind and a group of it."""
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """By which rules the truth of a workspace is folded from the copies.
+
+    Attributes:
+        pattern: the pattern that it started from, for people.
+        owners: the owning role, or `newest`, by kind and group. What is not in it has no owner.
+        precedence: where two systems spoke at the same time and neither owns the group, the earlier
+            role counts.
+        conflict_window_seconds: systems that say different things of one group within it are in
+            conflict.
+    """
+
+    pattern: str
+    owners: Mapping[OwnerKey, str]
+    precedence: tuple[str, ...] = ROLES
+    conflict_window_seconds: int = 600
+
+    @cached_property
+    def id(self) -> str:
+        """A hash of all of it: equal rules have the same."""
+        return hashlib.sha256(self.encode()).hexdigest()[:16]
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Each role's place in the precedence."""
+        return {role: place for place, role in enumerate(self.precedence)}
+
+    def owner(self, kind: str, group: str) -> str | None:
+        """The role whose word counts, or None where the newest does."""
+        found = self.owners.get((kind, group), NEWEST)
+        return None if found == NEWEST else found
+
+    def encode(self) -> bytes:
+        """As JSON, the same for equal rules."""
+        return orjson.dumps(
+            {
+                "pattern": self.pattern,
+                "owners": {f"{kind}.{group}": role for (kind, group), role in self.owners.items()},
+                "precedence": self.precedence,
+                "conflict_window_seconds": self.conflict_window_seconds,
+            },
+            option=orjson.OPT_SORT_KEYS,
+        )
+
+    @classmethod
+    def decode(cls, raw: bytes) -> "RuleSet":
+        """The inverse.
+
+        Raises:
+            RecordError: it is no rule set.
+        """
+        try:
+            body = orjson.loads(raw)
+            owners = {}
+            for key, role in body["owners"].items():
+                kind, _, group = key.partition(".")
+                owners[kind, group] = str(role)
+            return cls(
+                pattern=str(body["pattern"]),
+                owners=owners,
+                precedence=tuple(str(role) for role in body["precedence"]),
+                conflict_window_seconds=int(body["conflict_window_seconds"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RecordError(Code.RECORD_UNREADABLE, f"not a rule set: {error!r}") from error

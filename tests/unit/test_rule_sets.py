@@ -1,0 +1,206 @@
+"""Rule sets: from the settings to a value, and what another one does to the truth."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.test_resolve_convergence import History, histories
+
+from calstream_core.errors import Code, ConfigError, RecordError
+from calstream_core.sealing import KeyStore
+from calstream_core.settings import Pattern, RuleSettings, WorkspaceSettings
+from calstream_processors.resolve.copies import apply
+from calstream_processors.resolve.fold import fold
+from calstream_processors.resolve.ownership import CALENDAR_TO_CRM, PATTERNS
+from calstream_processors.resolve.refold import field_changes, refold
+from calstream_processors.resolve.rule_settings import rule_set_of
+from calstream_processors.resolve.state import Workspace
+from calstream_schemas.codec import Poison
+from calstream_schemas.entities import (
+    KINDS,
+    Cause,
+    Copy,
+    Entity,
+    NaturalId,
+    Register,
+    Stamp,
+    entity_id,
+)
+from calstream_schemas.observations import (
+    Fact,
+    decode_observation,
+    encode_observation,
+    rules_changed,
+)
+from calstream_schemas.resolver_state import rules_key, workspace_of_rules
+from calstream_schemas.rule_sets import NEWEST, ROLES, RuleSet
+
+owner = st.sampled_from([*ROLES, NEWEST])
+rule_sets = st.builds(
+    lambda pattern, owners, precedence, window: dataclasses.replace(
+        PATTERNS[pattern],
+        owners={**PATTERNS[pattern].owners, **owners},
+        precedence=tuple(precedence),
+        conflict_window_seconds=window,
+    ),
+    st.sampled_from(Pattern),
+    st.dictionaries(st.sampled_from(sorted(CALENDAR_TO_CRM.owners)), owner, max_size=6),
+    st.permutations(ROLES),
+    st.integers(0, 1000),
+)
+CAUSE = Cause("o9", 9, 9)
+ATTENDEE = NaturalId("calendar_live", "attendee", "att_1")
+CRM_CONTACT = NaturalId("hubspot", "contact", "1")
+
+
+def _workspace(**rules: object) -> WorkspaceSettings:
+    return WorkspaceSettings(pattern=Pattern.TWO_WAY, rules=RuleSettings.model_validate(rules))
+
+
+def test_settings_that_change_nothing_give_the_pattern() -> None:
+    for pattern in Pattern:
+        assert rule_set_of("acme", WorkspaceSettings(pattern=pattern)) == PATTERNS[pattern]
+
+
+def test_a_workspace_changes_single_groups_and_the_precedence() -> None:
+    found = rule_set_of(
+        "acme", _workspace(owners={"contact.name": "calendar"}, precedence=["payments"])
+    )
+    assert found.owner("contact", "name") == "calendar"
+    assert found.owner("contact", "email") is None
+    assert found.precedence == ("payments", "calendar", "crm", "meetings", "rules")
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"owners": {"contct.name": "crm"}}, "no kind 'contct'; did you mean contact?"),
+        ({"owners": {"contact.nane": "crm"}}, "contact has no group 'nane'; did you mean name?"),
+        ({"owners": {"booking.start_at": "crm"}}, "the field is in the group schedule"),
+        ({"owners": {"contact.name": "crn"}}, "no role 'crn'; did you mean crm?"),
+        ({"owners": {"contact": "crm"}}, "contact has no group ''"),
+        ({"precedence": ["boss"]}, "precedence: there is no role 'boss'; there are calendar,"),
+        ({"precedence": ["crm", "crm"]}, "precedence: a role stands twice"),
+    ],
+)
+def test_what_there_is_not_is_named_with_the_closest(rules: object, message: str) -> None:
+    assert isinstance(rules, dict)
+    with pytest.raises(ConfigError) as caught:
+        rule_set_of("acme", _workspace(**rules))
+    assert caught.value.code is Code.CONFIG_INVALID
+    assert message in caught.value.message
+    assert "workspaces.acme.rules." in caught.value.message
+
+
+def test_all_faults_are_named_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        rule_set_of("acme", _workspace(owners={"a.b": "crm", "contact.name": "c"}))
+    assert caught.value.message.count("workspaces.acme.rules.owners") == 2
+
+
+@given(rule_sets)
+def test_a_rule_set_is_read_back_as_it_was_and_keeps_its_id(rules: RuleSet) -> None:
+    again = RuleSet.decode(rules.encode())
+    assert again == rules
+    assert again.id == rules.id
+
+
+@given(rule_sets, rule_sets)
+def test_rule_sets_have_the_same_id_exactly_when_they_are_equal(
+    one: RuleSet, other: RuleSet
+) -> None:
+    assert (one.id == other.id) == (one == other)
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"owners": 5}', b'{"owners": []}'])
+def test_what_is_no_rule_set_has_a_code(raw: bytes) -> None:
+    with pytest.raises(RecordError) as caught:
+        RuleSet.decode(raw)
+    assert caught.value.code is Code.RECORD_UNREADABLE
+
+
+@settings(max_examples=30, deadline=None)
+@given(rules=rule_sets)
+def test_other_rules_are_an_observation(
+    rules: RuleSet, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    keys = KeyStore(tmp_path_factory.mktemp("keys"))
+    observation = rules_changed("acme", rules, "apply/1", 7)
+    assert decode_observation(encode_observation(observation, None), keys.sealer) == observation
+
+
+def test_going_back_to_earlier_rules_is_no_repeat() -> None:
+    first, again = (rules_changed("acme", CALENDAR_TO_CRM, f"apply/{n}", n) for n in (1, 2))
+    assert first.id != again.id
+
+
+def test_a_rule_set_in_another_kind_of_observation_is_poison(tmp_path: Path) -> None:
+    keys = KeyStore(tmp_path)
+    wrong = dataclasses.replace(rules_changed("acme", CALENDAR_TO_CRM, "e", 1), fact=Fact.STATE)
+    assert isinstance(decode_observation(encode_observation(wrong, None), keys.sealer), Poison)
+
+
+def test_the_key_of_a_rule_set_is_no_observation_s() -> None:
+    assert workspace_of_rules(rules_key("acme")) == "acme"
+    assert workspace_of_rules(b"acme/0123abcd") is None
+
+
+def _contact() -> Entity:
+    """A person whom calendar.live and the CRM call by other names, by the default rules."""
+    copies = {
+        id_: Copy(
+            id_, role, {"name": Register({"full_name": name}, (Stamp(-1, at, by_self=False),))}
+        )
+        for id_, role, name, at in (
+            (ATTENDEE, "calendar", "Jo", 5),
+            (CRM_CONTACT, "crm", "Joanna", 3),
+        )
+    }
+    values, decisions = fold(KINDS["contact"], copies.values(), CALENDAR_TO_CRM)
+    id_ = entity_id("acme", "contact", ATTENDEE)
+    return Entity("acme", "contact", id_, 2, 1, Cause("o1", 1, 1), copies, values, decisions)
+
+
+def test_other_rules_make_a_version_where_the_truth_changes() -> None:
+    contact = _contact()
+    assert contact.values["full_name"] == "Joanna"
+    (after,) = refold(Workspace(), [contact], PATTERNS[Pattern.TWO_WAY], CAUSE)
+    assert (after.values["full_name"], after.version, after.cause) == ("Jo", 3, CAUSE)
+    assert after.decisions["name"].rule == "newest"
+    assert after.copies == contact.copies
+
+
+def test_the_same_rules_make_no_version() -> None:
+    assert list(refold(Workspace(), [_contact()], CALENDAR_TO_CRM, CAUSE)) == []
+
+
+def test_a_plan_tells_each_field_with_its_old_and_new_value_and_decider() -> None:
+    (change,) = field_changes(_contact(), PATTERNS[Pattern.TWO_WAY])
+    assert (change.field, change.old, change.new) == ("full_name", "Joanna", "Jo")
+    assert change.before is not None
+    assert change.after is not None
+    assert (change.before.id, change.before.rule) == (CRM_CONTACT, "owner")
+    assert (change.after.id, change.after.rule) == (ATTENDEE, "newest")
+
+
+def _entity(history: History, rules: RuleSet) -> Entity:
+    kind = history[0]
+    copies: dict[NaturalId, Copy] = {}
+    for observation in history[1]:
+        copies = dict(apply(copies, observation))
+    values, decisions = fold(kind, copies.values(), rules)
+    id_ = entity_id("acme", kind.name, ATTENDEE)
+    return Entity("acme", kind.name, id_, 1, 1, CAUSE, copies, values, decisions)
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories(), rule_sets, rule_sets)
+def test_a_refold_gives_what_the_new_rules_alone_would_have_given(
+    history: History, old: RuleSet, new: RuleSet
+) -> None:
+    before, expected = _entity(history, old), _entity(history, new)
+    after = [*refold(Workspace(), [before], new, CAUSE), before][0]
+    assert (after.values, after.decisions) == (expected.values, expected.decisions)
+    assert (after is before) == (not field_changes(before, new))
