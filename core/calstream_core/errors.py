@@ -29,6 +29,7 @@ class Code(StrEnum):
     SINK_MISCONFIGURED = "sink-misconfigured"
     ENGINE_UNSUPPORTED = "engine-unsupported"
     # what does not answer
+    DATABASE_UNAVAILABLE = "database-unavailable"
     BROKER_UNAVAILABLE = "broker-unavailable"
     BROKER_FAILED = "broker-failed"
     STACK_NOT_RUNNING = "stack-not-running"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from calstream_core.errors import CalstreamError, Code
-from calstream_core.sealing import Box, Sealer
+from calstream_core.errors import CalstreamError, Code, UnavailableError
+from calstream_core.sealing import Box, Erased, Sealer, contact_key
 from calstream_schemas import codec
 from calstream_schemas.codec import Poison
 
@@ -29,7 +29,8 @@ class MatchReview:
 
     Attributes:
         contacts: their ids, the smaller first.
-        evidence: what they have in common, in the form in which it is compared; personal.
+        evidence: what they have in common, in the form in which it is compared; personal,
+            so sealed with the first one's key.
         opened_at: when the observation was received that raised the question, microseconds.
         observation_id: that observation.
     """
@@ -37,7 +38,7 @@ class MatchReview:
     workspace: str
     contacts: tuple[str, str]
     reason: MatchReason
-    evidence: str | None
+    evidence: str | Erased | None
     opened_at: int
     observation_id: str
 
@@ -66,7 +67,13 @@ def encode_review(review: MatchReview, sealer: Sealer) -> bytes:
     """The value for `match-reviews`."""
     evidence = None
     if review.evidence is not None:
-        box = sealer.seal(_CONTEXT, review.evidence.encode())
+        box = (
+            review.evidence.box
+            if isinstance(review.evidence, Erased)
+            else sealer.under(contact_key(review.contacts[0])).seal(
+                _CONTEXT, review.evidence.encode()
+            )
+        )
         evidence = {"key_id": box.key_id, "box": box.data}
     return codec.encode(
         "MatchReview",
@@ -89,10 +96,11 @@ def decode_review(raw: bytes, sealer_of: Callable[[str], Sealer]) -> MatchReview
         return decoded
     body = decoded.body
     try:
-        evidence = None
+        evidence: str | Erased | None = None
         if body["evidence"] is not None:
             box = Box(body["evidence"]["key_id"], body["evidence"]["box"])
-            evidence = sealer_of(body["workspace"]).open(_CONTEXT, box).decode()
+            opened = sealer_of(body["workspace"]).open(_CONTEXT, box)
+            evidence = opened if isinstance(opened, Erased) else opened.decode()
         first, second = body["contacts"]
         return MatchReview(
             workspace=body["workspace"],
@@ -102,6 +110,8 @@ def decode_review(raw: bytes, sealer_of: Callable[[str], Sealer]) -> MatchReview
             opened_at=body["opened_at"],
             observation_id=body["observation_id"],
         )
+    except UnavailableError:
+        raise  # of the key store; says nothing of the record
     except CalstreamError as error:
         return Poison(raw, error.code, error.message)
     except ValueError as error:

@@ -99,6 +99,9 @@ def _dead(name: str) -> Topic:
 
 PROCESSORS_DEAD = _dead("processors.dead")
 
+WEBHOOK_DAYS = sum(topic.retention_days or 0 for topic in (WEBHOOKS, PROCESSORS_DEAD)) + 1
+"""For how long a webhook as it came may be read: it may turn into a dead letter on its last day."""
+
 _FIXED = (
     WEBHOOKS,
     REJECTED,

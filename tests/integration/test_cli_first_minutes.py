@@ -59,6 +59,7 @@ class Shell:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CALSTREAM_")}
         self._environment = {
             **kept,
+            "BUNDLE_PASSPHRASE": "a passphrase of the test",
             "CALSTREAM_STATE__DIRECTORY": str(directory / "state"),
             "CALSTREAM_INGEST__LISTEN": f"127.0.0.1:{ports['ingest']}",
             "CALSTREAM_SINKS__HUBSPOT__BASE_URL": f"http://{self.sandbox}/hubspot",
@@ -144,6 +145,8 @@ NEEDED = {
     "calstream review list": "WORKSPACE",
     "calstream webhook send": "FILE",
     "calstream topic tail": "NAME",
+    "calstream key export": "another.bundle --passphrase env:BUNDLE_PASSPHRASE",
+    "calstream key import": "another.bundle --passphrase env:BUNDLE_PASSPHRASE",
 }
 
 

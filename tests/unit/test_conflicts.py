@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.test_resolve_convergence import History, _copies, histories
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import KeyStore, contact_key
 from calstream_core.settings import Pattern
 from calstream_processors.resolve.conflicts import conflict_changes, conflicts_of
 from calstream_processors.resolve.fold import fold
@@ -143,7 +143,7 @@ def test_a_conflict_is_read_back_and_its_personal_values_are_sealed(tmp_path: Pa
     other = Register({"full_name": "Joanna"}, (Stamp(-1, 6, by_self=False),))
     copies = (Copy(CALENDAR, "calendar", {"name": register}), Copy(CRM, "crm", {"name": other}))
     conflict = conflicts_of(_entity(*copies), RULES)["name"]
-    raw = encode_conflict(conflict, keys.sealer("acme"))
+    raw = encode_conflict(conflict, keys.sealer("acme").under(contact_key("one")))
     assert b"Jo" not in raw
     assert decode_conflict(raw, keys.sealer) == conflict
     assert isinstance(decode_conflict(raw, KeyStore(tmp_path / "other").sealer), Poison)

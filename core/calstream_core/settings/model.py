@@ -105,6 +105,19 @@ class StateSettings(_Model):
         return value.expanduser().absolute()
 
 
+class DatabaseSettings(_Model):
+    """The SQL database. Without an address it is a file in the state directory."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^(postgres(ql)?://.+)?$")] = ""
+    password: SecretReference | None = None
+
+
+class KeysSettings(_Model):
+    """What wraps the data keys. Without a reference it is a file in the state directory."""
+
+    encryption: tuple[SecretReference, ...] = ()
+
+
 class KafkaSettings(_Model):
     """The broker. Without an address `calstream up` starts the embedded one."""
 
@@ -142,6 +155,8 @@ class Settings(_Model):
     """Everything that can be set."""
 
     state: StateSettings = Field(default_factory=StateSettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    keys: KeysSettings = Field(default_factory=KeysSettings)
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     ingest: IngestSettings = Field(default_factory=IngestSettings)
     workspaces: dict[Name, WorkspaceSettings] = Field(default_factory=dict)

@@ -102,7 +102,7 @@ def _carry_out(
     }
     if yes and not stands:
         decided = decision(fact, about, other, by or getpass.getuser())
-        sealer = existing_keys(session.settings.state.directory)(about.workspace)
+        sealer = existing_keys(session.settings)(about.workspace)
         desk = DecisionDesk(session.bootstrap_servers, session.settings.kafka, _TIMEOUT_SECONDS)
         desk.hand_in(decided, about.key, sealer)
         answer |= {"done": True, "decided_by": decided.decided_by, "observation_id": decided.id}

@@ -107,7 +107,7 @@ def list_(
 @contextmanager
 def open_entities(session: Session) -> Iterator[EntityLog]:
     """The entities of the installation, for as long as the block lasts."""
-    keys = existing_keys(session.settings.state.directory)
+    keys = existing_keys(session.settings)
     with LogReader(session.bootstrap_servers) as reader:
         yield EntityLog(reader, session.settings.kafka, keys)
 

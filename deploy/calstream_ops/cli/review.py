@@ -35,7 +35,7 @@ def list_(
     """
     session = session_of(ctx)
     name = session.workspace(workspace)
-    keys = existing_keys(session.settings.state.directory)
+    keys = existing_keys(session.settings)
     with LogReader(session.bootstrap_servers) as reader:
         found = open_reviews(reader, session.settings.kafka, keys, name)
     data = [

@@ -68,6 +68,7 @@ COMMANDS = {
     "bench": Entry("bench:app", "Measure how fast it is, against its goals.", _RUN),
     "workspace": Entry("workspace:app", "Add and list workspaces.", _CONNECT),
     "sink": Entry("sink:app", "Check, set up and resync sinks.", _CONNECT),
+    "key": Entry("key:app", "Count, rotate, export and import the keys of sealed data.", _CONNECT),
     "config": Entry("config:app", "Check, show and explain the settings.", _CONNECT),
     "rules": Entry(
         "rules:app", "Show what other rules would change, and make them count.", _CONNECT
@@ -82,7 +83,8 @@ COMMANDS = {
 """Every command by its name, in the order of the help."""
 
 _PLURALS = {
-    f"{name}s": name for name in ("workspace", "sink", "webhook", "topic", "contact", "review")
+    f"{name}s": name
+    for name in ("workspace", "sink", "key", "webhook", "topic", "contact", "review")
 } | {"entities": "entity"}
 
 

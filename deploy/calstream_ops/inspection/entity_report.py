@@ -6,6 +6,7 @@ Personal values are in the clear here: it is for the operator who holds the keys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from calstream_core.sealing import Erased
 from calstream_ops.inspection.entity_log import Version
 from calstream_ops.inspection.times import readable
 from calstream_schemas.entities import (
@@ -67,9 +68,11 @@ def describe_history(versions: Sequence[Version]) -> list[dict[str, Any]]:
 
 
 def shown_value(field: Field, value: Value) -> Any:
-    """A field's value for JSON: times as text."""
+    """A field's value for JSON: times as text, what was erased as `erased`."""
     if field.type is FieldType.INSTANT and type(value) is int:
         return readable(value)
+    if isinstance(value, Erased):
+        return str(value)
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -4,12 +4,20 @@ Transactional: new versions, the observations that count as seen, dead letters a
 `observations` are one transaction, so a crash leaves all of a batch or nothing.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import faust
 import structlog
 
-from calstream_core.errors import CalstreamError, Code, ConfigError, InvariantError, RecordError
+from calstream_core.errors import (
+    CalstreamError,
+    Code,
+    ConfigError,
+    InvariantError,
+    RecordError,
+    UnavailableError,
+)
 from calstream_core.kafka import partition_of
 from calstream_core.sealing import KeyStore, Sealer
 from calstream_core.settings import Settings
@@ -17,7 +25,6 @@ from calstream_engine import (
     Batch,
     EngineSettings,
     Mode,
-    Record,
     Slot,
     Work,
     batch_agent,
@@ -26,6 +33,7 @@ from calstream_engine import (
     truth_table,
 )
 from calstream_processors.resolve.conflicts import conflict_changes
+from calstream_processors.resolve.keys_ahead import keys_ahead
 from calstream_processors.resolve.matching import match_rules
 from calstream_processors.resolve.partition import Partition
 from calstream_processors.resolve.questions import questions
@@ -36,8 +44,8 @@ from calstream_processors.resolve.versions import cause_of
 from calstream_schemas.codec import Poison
 from calstream_schemas.conflicts import encode_conflict
 from calstream_schemas.entities import Entity
-from calstream_schemas.entities.avro import encode_entity, entity_headers
-from calstream_schemas.observations import Observation, decode_observation
+from calstream_schemas.entities.avro import encode_entity, entity_headers, key_of
+from calstream_schemas.observations import Observation, decode_observations
 from calstream_schemas.resolver_state import rules_key
 from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import (
@@ -110,10 +118,14 @@ class ResolveStage:
             self.restored(batch.partition, work)
         partition = self._partitions[batch.partition]
         partition.work = work
-        for record in batch:
+        decoded = decode_observations(
+            [record.value() or b"" for record in batch], self._keys.sealer
+        )
+        self._make_keys(decoded, partition)
+        for record, observation in zip(batch, decoded, strict=True):
             try:
-                work.count(self._resolve(record, partition, work))
-            except (InvariantError, ConfigError):
+                work.count(self._resolve(observation, partition, work))
+            except (InvariantError, ConfigError, UnavailableError):
                 raise
             except CalstreamError as error:
                 work.reject(record, error)
@@ -122,8 +134,18 @@ class ResolveStage:
                 _log.exception("record failed", stage=STAGE, offset=record.offset())
                 work.reject(record, RecordError(Code.RECORD_FAILED, type(error).__name__))
 
-    def _resolve(self, record: Record, partition: Partition, work: Work) -> str:
-        observation = decode_observation(record.value() or b"", self._keys.sealer)
+    def _make_keys(
+        self, observations: Iterable[Observation | Poison], partition: Partition
+    ) -> None:
+        by_workspace: defaultdict[str, list[Observation]] = defaultdict(list)
+        for observation in observations:
+            if isinstance(observation, Observation):
+                by_workspace[observation.workspace].append(observation)
+        for name, its in by_workspace.items():
+            workspace = partition.workspace(name)
+            self._keys.sealer(name).make(keys_ahead(workspace, its, workspace.rules))
+
+    def _resolve(self, observation: Observation | Poison, partition: Partition, work: Work) -> str:
         if isinstance(observation, Poison):
             raise RecordError(observation.code, observation.reason)
         if work.partition != partition_of(observation.workspace, self._partition_count):
@@ -139,11 +161,14 @@ class ResolveStage:
         made = self._made(partition, workspace, observation)
         rules = observation.rule_set or workspace.rules
         conflicts = [
-            conflict
+            (conflict, sealer.under(key_of(entity)))
             for entity in made
             for conflict in conflict_changes(entity, rules, partition.conflicts.of(entity.key))
         ]
-        records = [(each.key.encode(), encode_conflict(each, sealer), None) for each in conflicts]
+        records = [
+            (conflict.key.encode(), encode_conflict(conflict, seal), None)
+            for conflict, seal in conflicts
+        ]
         # all or none: what is too large refuses the observation before anything is changed
         work[ENTITIES.name].put_all(
             (entity.key.encode(), encode_entity(entity, sealer), entity_headers(entity, sealer))
@@ -152,7 +177,7 @@ class ResolveStage:
         work[CONFLICTS.name].put_all(records)
         for entity in made:
             workspace.put(entity)
-        for conflict in conflicts:
+        for conflict, _seal in conflicts:
             partition.conflicts.put(conflict)
         if observation.rule_set is not None:
             key = rules_key(observation.workspace)

@@ -28,7 +28,7 @@ def resolve(state: WorkspaceState, observation: Observation, rules: RuleSet) -> 
     """
     if observation.fact in DECISIONS:
         return decide(state, observation, rules)
-    id_ = _identify(state, observation, rules)
+    id_ = identify(state, observation, rules)
     before = state.get(entity_key(observation.workspace, observation.kind, id_))
     if before is None and observation.about is not None:
         raise RecordError(
@@ -52,7 +52,8 @@ def resolve(state: WorkspaceState, observation: Observation, rules: RuleSet) -> 
     )
 
 
-def _identify(state: WorkspaceState, observation: Observation, rules: RuleSet) -> str:
+def identify(state: WorkspaceState, observation: Observation, rules: RuleSet) -> str:
+    """The id of the entity that an observation is about, known or new."""
     if observation.about is not None:
         return state.index.survivor(observation.about)
     kind, natural_id = observation.kind, observation.natural_id

@@ -8,8 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-Value = str | int | bool | tuple[str, ...] | None
-"""A field's value. None means that the system says it is empty; absent is not the same."""
+from calstream_core.sealing import Erased
+
+Value = str | int | bool | tuple[str, ...] | Erased | None
+"""A field's value. None means that the system says it is empty; absent is not the same.
+
+Erased is the value of a sealed field whose key was destroyed. It equals nothing but itself, is
+found by nothing, and is written nowhere but where it stood.
+"""
 
 Values = Mapping[str, Value]
 """Values by field name. A field that is not in it is absent: nothing was said of it."""
