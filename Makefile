@@ -9,7 +9,7 @@ RUN = .venv/bin/
 # Python compiles the modules that it uses at its first start, and starts quicker from then on
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-slow bench check install install-dev schemas locks
+.PHONY: help demo test test-slow bench check install install-dev install-system schemas locks
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -37,6 +37,11 @@ install: ## what is needed to run it, in .venv
 
 install-dev: ## what is needed to work on it, in .venv
 	@$(SETUP) dev
+
+install-system: ## PostgreSQL for the tests, where the system is Debian's kind; needs root
+	@command -v apt-get >/dev/null || { echo "no apt-get here: install PostgreSQL your own way"; exit 1; }
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+		|| { apt-get update --quiet && apt-get install --quiet --yes --no-install-recommends postgresql; }
 
 schemas: install-dev ## write the entities' Avro schemas from the catalogue of fields
 	@$(RUN)python -m calstream_schemas.render

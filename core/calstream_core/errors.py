@@ -29,6 +29,7 @@ class Code(StrEnum):
     SINK_MISCONFIGURED = "sink-misconfigured"
     ENGINE_UNSUPPORTED = "engine-unsupported"
     # what does not answer
+    DATABASE_UNAVAILABLE = "database-unavailable"
     BROKER_UNAVAILABLE = "broker-unavailable"
     BROKER_FAILED = "broker-failed"
     STACK_NOT_RUNNING = "stack-not-running"
@@ -44,11 +45,14 @@ class Code(StrEnum):
     JSON_INVALID = "json-invalid"
     BODY_INVALID = "body-invalid"
     TIME_INVALID = "time-invalid"
+    EMAIL_INVALID = "email-invalid"
     WORKSPACE_MISMATCH = "workspace-mismatch"
     EVENT_TYPE_UNKNOWN = "event-type-unknown"
     RECORD_FAILED = "record-failed"
     VENDOR_REFUSED = "vendor-refused"
     ENTITY_NOT_FOUND = "entity-not-found"
+    MERGE_CYCLIC = "merge-cyclic"
+    MERGE_REFUSED = "merge-refused"
     RETRIES_EXHAUSTED = "retries-exhausted"
     RECORD_TOO_LARGE = "record-too-large"
     # requests that are refused

@@ -33,11 +33,12 @@ class Address:
 
 
 def load_addresses(settings: Settings, keys: KeyStore) -> Mapping[str, Address]:
-    """Every address by its path; makes the workspaces' keys where there are none yet.
+    """Every address by its path; makes the workspaces' keys for hashes where there are none yet.
 
     Raises:
         ConfigError: a secret can't be read, two have the same label, a source is not known, or a
             key can't be used.
+        UnavailableError: the key store does not answer.
     """
     addresses: dict[str, Address] = {}
     for workspace, its in settings.workspaces.items():

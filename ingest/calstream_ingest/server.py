@@ -8,10 +8,11 @@ import structlog
 from calstream_core.health import HealthServer
 from calstream_core.kafka import AsyncProducer, verify_partitioner
 from calstream_core.process import stop_signals
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import open_keys
 from calstream_core.settings import Settings
 from calstream_ingest.addresses import load_addresses
 from calstream_ingest.broker import BrokerHealth, admin_client, require_topics, topic_fault
+from calstream_ingest.day_keys import DayKeys
 from calstream_ingest.door import READ_SECONDS, Door
 from calstream_ingest.listener import Listener
 from calstream_ingest.rejects import RejectLog
@@ -37,10 +38,14 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
 
     Raises:
         ConfigError: a secret, key, topic or address to listen at is not usable.
-        UnavailableError: the broker does not answer at the start, or the server ended.
+        UnavailableError: the broker or the key store does not answer at the start, or the server
+            ended.
     """
     verify_partitioner()
-    addresses = load_addresses(settings, KeyStore(settings.state.directory / "keys"))
+    keys = open_keys(settings)
+    addresses = load_addresses(settings, keys)
+    day_keys = DayKeys(keys, (address.workspace for address in addresses.values()))
+    await asyncio.to_thread(day_keys.prepare)
     if not addresses:
         _log.warning("no workspace has a secret for webhooks: every one will be refused")
     admin = admin_client(bootstrap_servers)
@@ -62,7 +67,7 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
         settings.ingest,
         health=broker.fault,
     )
-    watching = asyncio.create_task(broker.watch())
+    watching = asyncio.gather(broker.watch(), day_keys.keep())
     try:
         with stop_signals() as stop:
             await _run(door, broker, settings, health_listen, stop)

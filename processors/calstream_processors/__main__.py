@@ -11,7 +11,7 @@ import structlog
 from calstream_core.health import HealthServer
 from calstream_core.kafka import verify_partitioner
 from calstream_core.process import run_process, stop_signals
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import open_keys
 from calstream_core.settings import Settings
 from calstream_engine import AppGroup, positions, worker_slot
 from calstream_processors.normalise.agent import normalise_app
@@ -28,7 +28,7 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
         CalstreamError: the settings or the broker are not usable, or a stage stopped.
     """
     verify_partitioner()
-    keys = KeyStore(settings.state.directory / "keys")
+    keys = open_keys(settings)
     with worker_slot(settings.state.directory / "processors") as slot:
         sources = {
             WEBHOOKS: normalise_app(settings, bootstrap_servers, keys, slot),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from calstream_core.errors import Code, InvariantError, RecordError
-from calstream_core.sealing import Box, Sealer
+from calstream_core.sealing import Box, Erased, Seal, Sealer
 from calstream_schemas.entities.fields import Field, FieldType
 from calstream_schemas.entities.model import Value
 
@@ -17,7 +17,7 @@ _PYTHON: dict[FieldType, type] = {
 }
 
 
-def to_avro(kind: str, field: Field, value: Value, sealer: Sealer) -> Any:
+def to_avro(kind: str, field: Field, value: Value, seal: Seal) -> Any:
     """What fastavro writes for a field's value.
 
     Raises:
@@ -25,19 +25,21 @@ def to_avro(kind: str, field: Field, value: Value, sealer: Sealer) -> Any:
     """
     if value is None:
         return None
+    if isinstance(value, Erased):
+        return (_SEALED, {"key_id": value.box.key_id, "box": value.box.data})
     if type(value) is not _PYTHON[field.type]:
         raise InvariantError(
             Code.INVARIANT_BROKEN, f"{kind}.{field.name} can't hold a {type(value).__name__}."
         )
     if field.sealed:
         assert isinstance(value, str)
-        box = sealer.seal(f"{kind}.{field.name}", value.encode())
+        box = seal.seal(f"{kind}.{field.name}", value.encode())
         return (_SEALED, {"key_id": box.key_id, "box": box.data})
     return list(value) if isinstance(value, tuple) else value
 
 
 def from_avro(kind: str, field: Field, value: Any, sealer: Sealer) -> Value:
-    """The inverse.
+    """The inverse; Erased where the key of a sealed value was destroyed.
 
     Raises:
         SecurityError: a sealed value does not open.
@@ -45,7 +47,10 @@ def from_avro(kind: str, field: Field, value: Any, sealer: Sealer) -> Value:
     """
     if isinstance(value, dict):
         box = Box(value["key_id"], value["box"])
-        value = sealer.open(f"{kind}.{field.name}", box).decode()
+        plain = sealer.open(f"{kind}.{field.name}", box)
+        if isinstance(plain, Erased):
+            return plain
+        value = plain.decode()
     found: Value = tuple(value) if isinstance(value, list) else value
     if found is not None and type(found) is not _PYTHON[field.type]:
         raise RecordError(

@@ -38,6 +38,11 @@ class Schema:
     parsed: Any
     header: bytes
 
+    @property
+    def without_logical_types(self) -> Any:
+        """The source for encoding, not parsed yet."""
+        return _without_logical_types(self.source)
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -99,6 +104,11 @@ def _by_header() -> dict[bytes, Schema]:
     return {schema.header: schema for schema in all_schemas()}
 
 
+def schema_of(raw: bytes) -> Schema | None:
+    """The schema with which a value was written, or None where no schema of ours was."""
+    return _by_header().get(raw[:_HEADER_BYTES])
+
+
 def encode(record: str, body: dict[str, Any]) -> bytes:
     """Encodes a record with the newest version of its schema."""
     schema = newest(record)
@@ -115,7 +125,7 @@ def decode(raw: bytes, expected: str | None = None) -> Decoded | Poison:
         raw: the value as it stands in Kafka.
         expected: the record it must be; None takes any.
     """
-    schema = _by_header().get(raw[:_HEADER_BYTES])
+    schema = schema_of(raw)
     if schema is None:
         return Poison(raw, Code.RECORD_UNREADABLE, "no known schema has this header")
     if expected is not None and schema.record != expected:

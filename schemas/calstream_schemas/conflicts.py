@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from calstream_core.errors import CalstreamError, Code
-from calstream_core.sealing import Sealer
+from calstream_core.errors import CalstreamError, Code, UnavailableError
+from calstream_core.sealing import Seal, Sealer
 from calstream_schemas import codec
 from calstream_schemas.cells import from_avro, to_avro
 from calstream_schemas.codec import Poison
@@ -19,7 +19,7 @@ class ConflictState(StrEnum):
     OPEN = "open"
     AGREED = "agreed"  # the systems say the same by now
     OVERRULED = "overruled"  # we have written the truth over the word that lost
-    PASSED = "passed"  # a later word, or other rules; what differs is no conflict any more
+    PASSED = "passed"  # a later word, other rules, or other contacts; what differs is no conflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class Conflict:
         return entity_key(self.workspace, self.kind, self.entity_id)
 
 
-def encode_conflict(conflict: Conflict, sealer: Sealer) -> bytes:
-    """A conflict's value. The same conflict gives the same bytes."""
+def encode_conflict(conflict: Conflict, seal: Seal) -> bytes:
+    """A conflict's value, sealed as its entity is. The same conflict gives the same bytes."""
     kind = kind_of(conflict.kind)
     return codec.encode(
         "Conflict",
@@ -85,7 +85,7 @@ def encode_conflict(conflict: Conflict, sealer: Sealer) -> bytes:
                     "cells": [
                         {
                             "field": name,
-                            "value": to_avro(kind.name, kind.field_by_name[name], value, sealer),
+                            "value": to_avro(kind.name, kind.field_by_name[name], value, seal),
                         }
                         for name, value in sorted(voice.values.items())
                     ],
@@ -118,6 +118,8 @@ def decode_conflict(raw: bytes, sealer_of: Callable[[str], Sealer]) -> Conflict 
             observation_id=body["observation_id"],
             received_at=body["received_at"],
         )
+    except UnavailableError:
+        raise  # of the key store; says nothing of the record
     except CalstreamError as error:
         return Poison(raw, error.code, error.message)
     except (KeyError, ValueError) as error:

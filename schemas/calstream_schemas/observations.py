@@ -1,18 +1,19 @@
 """Observations: what was learned of one object of one system, vendor-neutral."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from calstream_core.errors import CalstreamError, Code, InvariantError
-from calstream_core.sealing import Sealer
+from calstream_core.errors import CalstreamError, Code, InvariantError, UnavailableError
+from calstream_core.sealing import KeyName, Seal, Sealer, object_key
 from calstream_schemas import codec
 from calstream_schemas.cells import from_avro, to_avro
-from calstream_schemas.codec import Poison
+from calstream_schemas.codec import Decoded, Poison
 from calstream_schemas.entities.fields import KINDS, Kind, kind_of
 from calstream_schemas.entities.model import NaturalId, Stamp, Values
+from calstream_schemas.key_loading import load_keys
 from calstream_schemas.rule_sets import RULES, RuleSet
 
 RULE_SET = "rule_set"
@@ -30,6 +31,13 @@ class Fact(StrEnum):
     RESULT = "result"  # a sink wrote it, and this is what the vendor made of it
     GONE = "gone"  # the object no longer exists there
     RULES = "rules"  # the workspace has other rules
+    MERGE = "merge"  # somebody decided that `about` is `other`
+    UNMERGE = "unmerge"  # somebody decided that `about` is nobody else after all
+    APART = "apart"  # somebody decided that `about` and `other` are two
+
+
+DECISIONS = frozenset({Fact.MERGE, Fact.UNMERGE, Fact.APART})
+"""Facts that say who is who. They are made by people and recorded like every other fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,8 @@ class Observation:
         same_as: another object of the system that is the same thing, as a hold and its event are.
         received_at: when it came in, microseconds; for what came by webhook its acceptance.
         occurred_at: when it happened at the source, microseconds.
+        other: for decisions on who is who, the other entity's id.
+        decided_by: for decisions, who decided.
     """
 
     id: str
@@ -71,12 +81,32 @@ class Observation:
     event_id: str | None = None
     event_type: str | None = None
     delivery_id: str | None = None
+    other: str | None = None
+    decided_by: str | None = None
 
 
 def observation_id(source: str, event: str, fact: Fact, natural_id: NaturalId) -> str:
     """The identity of a fact: the source, its event, what kind of fact, and of which object."""
     parts = "\x1f".join((source, event, fact, *natural_id))
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def key_of(observation: Observation) -> KeyName:
+    """What an observation is sealed with: the key of the object that it is about."""
+    return object_key(*observation.natural_id)
+
+
+def sealed_with(observation: Observation) -> KeyName | None:
+    """The key that encoding an observation will need; None where it has nothing personal."""
+    if not observation.statements:
+        return None
+    fields = kind_of(observation.kind).field_by_name
+    personal = any(
+        value is not None and fields[name].sealed
+        for statement in observation.statements
+        for name, value in statement.values.items()
+    )
+    return key_of(observation) if personal else None
 
 
 def rules_changed(workspace: str, rules: RuleSet, event: str, now: int) -> Observation:
@@ -110,6 +140,7 @@ def encode_observation(observation: Observation, sealer: Sealer | None) -> bytes
         observation: the observation.
         sealer: its workspace's; None for one that says nothing personal, such as `rules_changed`.
     """
+    seal = None if sealer is None else sealer.under(key_of(observation))
     return codec.encode(
         "Observation",
         {
@@ -127,16 +158,18 @@ def encode_observation(observation: Observation, sealer: Sealer | None) -> bytes
             "event_id": observation.event_id,
             "event_type": observation.event_type,
             "delivery_id": observation.delivery_id,
+            "other": observation.other,
+            "decided_by": observation.decided_by,
             "statements": [
-                _statement_to_avro(kind_of(observation.kind), statement, sealer)
+                _statement_to_avro(kind_of(observation.kind), statement, seal)
                 for statement in observation.statements
             ],
         },
     )
 
 
-def _statement_to_avro(kind: Kind, statement: Statement, sealer: Sealer | None) -> dict[str, Any]:
-    if sealer is None:
+def _statement_to_avro(kind: Kind, statement: Statement, seal: Seal | None) -> dict[str, Any]:
+    if seal is None:
         raise InvariantError(Code.INVARIANT_BROKEN, "A statement needs a sealer.")
     return {
         "group": statement.group,
@@ -144,16 +177,46 @@ def _statement_to_avro(kind: Kind, statement: Statement, sealer: Sealer | None) 
         "cells": [
             {
                 "field": name,
-                "value": to_avro(kind.name, kind.field_by_name[name], value, sealer),
+                "value": to_avro(kind.name, kind.field_by_name[name], value, seal),
             }
             for name, value in sorted(statement.values.items())
         ],
     }
 
 
+def decode_observations(
+    raws: Sequence[bytes], sealer_of: Callable[[str], Sealer]
+) -> list[Observation | Poison]:
+    """Reads the values of a batch, with one query for all keys that are not at hand.
+
+    Raises:
+        UnavailableError: the key store does not answer.
+    """
+    decoded = [codec.decode(raw, "Observation") for raw in raws]
+    load_keys(decoded, _key_ids, sealer_of)
+    return [_opened(each, raw, sealer_of) for each, raw in zip(decoded, raws, strict=True)]
+
+
 def decode_observation(raw: bytes, sealer_of: Callable[[str], Sealer]) -> Observation | Poison:
-    """Reads an observation's value; never raises for what is in it."""
-    decoded = codec.decode(raw, "Observation")
+    """Reads an observation's value; never raises for what is in it.
+
+    Raises:
+        UnavailableError: the key store does not answer.
+    """
+    return _opened(codec.decode(raw, "Observation"), raw, sealer_of)
+
+
+def _key_ids(decoded: Decoded) -> Iterator[str]:
+    for statement in decoded.body["statements"]:
+        for cell in statement["cells"]:
+            value = cell["value"]
+            if isinstance(value, dict):
+                yield value["key_id"]
+
+
+def _opened(
+    decoded: Decoded | Poison, raw: bytes, sealer_of: Callable[[str], Sealer]
+) -> Observation | Poison:
     if isinstance(decoded, Poison):
         return decoded
     body = decoded.body
@@ -163,6 +226,8 @@ def decode_observation(raw: bytes, sealer_of: Callable[[str], Sealer]) -> Observ
         return Poison(raw, Code.RECORD_UNREADABLE, f"there is no kind {body['kind']!r}")
     try:
         return _observation(body, sealer_of(body["workspace"]))
+    except UnavailableError:
+        raise  # of the key store; says nothing of the record
     except CalstreamError as error:
         return Poison(raw, error.code, error.message)
     except (KeyError, ValueError) as error:
@@ -184,6 +249,8 @@ def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:
         event_id=body["event_id"],
         event_type=body["event_type"],
         delivery_id=body["delivery_id"],
+        other=body["other"],
+        decided_by=body["decided_by"],
         rule_set=None if body["rule_set"] is None else RuleSet.decode(body["rule_set"].encode()),
         statements=tuple(
             _statement(kind_of(body["kind"]), item, sealer) for item in body["statements"]

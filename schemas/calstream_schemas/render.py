@@ -107,19 +107,47 @@ def _register(kind: Kind) -> dict[str, Any]:
     }
 
 
-def entity_schema(kind: Kind) -> dict[str, Any]:
-    """The Avro schema of a kind: the truth first, then where it comes from."""
-    cause = {
+def _identity() -> list[dict[str, Any]]:
+    """What indexes are restored from; it stands in front, so that the rest need not be read."""
+    texts = {"type": "array", "items": "string"}
+    merge = {
         "type": "record",
-        "name": "Cause",
-        "doc": "The observation that made this version.",
+        "name": "Merge",
+        "doc": "Says that this entity is another one, whose copies its own are now.",
         "fields": [
-            {"name": "observation_id", "type": "string"},
-            {"name": "received_at", "type": _MICROSECONDS},
-            {"name": "occurred_at", "type": _MICROSECONDS},
+            {"name": "into", "type": "string"},
+            {"name": "by", "type": "string", "doc": "Who decided."},
+            {"name": "at", "type": _MICROSECONDS},
+            {"name": "objects", "type": texts, "doc": "The copies that it brought."},
+            {"name": "shared", "type": texts, "doc": "Those of them that the other had too."},
         ],
     }
-    copy = {
+    return [
+        {"name": "objects", "type": texts, "doc": "Natural ids of the copies.", "default": []},
+        {
+            "name": "targets",
+            "type": texts,
+            "doc": "What it refers to whose entity is learned, as kind/natural id.",
+            "default": [],
+        },
+        {
+            "name": "match_keys",
+            "type": {"type": "array", "items": "bytes"},
+            "doc": "What a contact is known by: a letter for the kind of key, and a keyed hash.",
+            "default": [],
+        },
+        {"name": "merge", "type": ["null", merge], "default": None},
+        {
+            "name": "apart",
+            "type": texts,
+            "doc": "Ids of contacts of which somebody said that they are other people.",
+            "default": [],
+        },
+    ]
+
+
+def _copy(kind: Kind) -> dict[str, Any]:
+    return {
         "type": "record",
         "name": f"{kind.record}Copy",
         "doc": "What one object of one system holds.",
@@ -131,6 +159,20 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
             {"name": "gone", "type": "boolean", "default": False},
             {"name": "clamped", "type": {"type": "array", "items": _clamped()}, "default": []},
             {"name": "registers", "type": {"type": "array", "items": _register(kind)}},
+        ],
+    }
+
+
+def entity_schema(kind: Kind) -> dict[str, Any]:
+    """The Avro schema of a kind: the truth first, then where it comes from."""
+    cause = {
+        "type": "record",
+        "name": "Cause",
+        "doc": "The observation that made this version.",
+        "fields": [
+            {"name": "observation_id", "type": "string"},
+            {"name": "received_at", "type": _MICROSECONDS},
+            {"name": "occurred_at", "type": _MICROSECONDS},
         ],
     }
     decision = {
@@ -154,10 +196,11 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
         {"name": "id", "type": {"type": "string", "logicalType": "uuid"}},
         {"name": "workspace", "type": "string"},
         {"name": "version", "type": "long"},
+        *_identity(),
         {"name": "created_at", "type": _MICROSECONDS},
         {"name": "cause", "type": cause},
         *(_truth(field) for field in kind.field_by_name.values()),
-        {"name": "copies", "type": {"type": "array", "items": copy}},
+        {"name": "copies", "type": {"type": "array", "items": _copy(kind)}},
         {"name": "decisions", "type": {"type": "array", "items": decision}},
         {"name": "references", "type": {"type": "array", "items": reference}},
     ]

@@ -32,12 +32,16 @@ class RuleSet:
             role counts.
         conflict_window_seconds: systems that say different things of one group within it are in
             conflict.
+        ignore_plus_addresses: whether `jo+news@` is the mailbox `jo@`.
+        ignore_dots: whether `j.o@` is the mailbox `jo@`, at the providers that deliver it so.
     """
 
     pattern: str
     owners: Mapping[OwnerKey, str]
     precedence: tuple[str, ...] = ROLES
     conflict_window_seconds: int = 600
+    ignore_plus_addresses: bool = False
+    ignore_dots: bool = False
 
     @cached_property
     def id(self) -> str:
@@ -62,6 +66,8 @@ class RuleSet:
                 "owners": {f"{kind}.{group}": role for (kind, group), role in self.owners.items()},
                 "precedence": self.precedence,
                 "conflict_window_seconds": self.conflict_window_seconds,
+                "ignore_plus_addresses": self.ignore_plus_addresses,
+                "ignore_dots": self.ignore_dots,
             },
             option=orjson.OPT_SORT_KEYS,
         )
@@ -84,6 +90,8 @@ class RuleSet:
                 owners=owners,
                 precedence=tuple(str(role) for role in body["precedence"]),
                 conflict_window_seconds=int(body["conflict_window_seconds"]),
+                ignore_plus_addresses=bool(body["ignore_plus_addresses"]),
+                ignore_dots=bool(body["ignore_dots"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordError(Code.RECORD_UNREADABLE, f"not a rule set: {error!r}") from error

@@ -77,6 +77,13 @@ RESOLVER_STATE = Topic(
 CONFLICTS = Topic(
     "conflicts", "Conflict", "workspace/kind/id/group", compacted=True, retention_days=None
 )
+MATCH_REVIEWS = Topic(
+    "match-reviews",
+    "MatchReview",
+    "workspace/match-review/id",
+    compacted=True,
+    retention_days=None,
+)
 
 
 def _dead(name: str) -> Topic:
@@ -92,7 +99,19 @@ def _dead(name: str) -> Topic:
 
 PROCESSORS_DEAD = _dead("processors.dead")
 
-_FIXED = (WEBHOOKS, REJECTED, OBSERVATIONS, ENTITIES, RESOLVER_STATE, CONFLICTS, PROCESSORS_DEAD)
+WEBHOOK_DAYS = sum(topic.retention_days or 0 for topic in (WEBHOOKS, PROCESSORS_DEAD)) + 1
+"""For how long a webhook as it came may be read: it may turn into a dead letter on its last day."""
+
+_FIXED = (
+    WEBHOOKS,
+    REJECTED,
+    OBSERVATIONS,
+    ENTITIES,
+    RESOLVER_STATE,
+    CONFLICTS,
+    MATCH_REVIEWS,
+    PROCESSORS_DEAD,
+)
 
 
 def sink_ledger(sink: str) -> Topic:

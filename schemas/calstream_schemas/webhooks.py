@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from calstream_core.errors import CalstreamError
-from calstream_core.sealing import Box, Sealer
+from calstream_core.errors import CalstreamError, UnavailableError
+from calstream_core.sealing import Box, Erased, Sealer, day_key
 from calstream_schemas import codec
 from calstream_schemas.codec import Poison
 
@@ -14,7 +14,7 @@ _BODY = "webhook.body"
 
 @dataclass(frozen=True, slots=True)
 class ReceivedWebhook:
-    """A webhook whose signature was verified."""
+    """A webhook whose signature was verified. `body` is Erased once the day's key is destroyed."""
 
     id: str
     workspace: str
@@ -24,12 +24,15 @@ class ReceivedWebhook:
     scheme: str
     secret_label: str
     content_type: str
-    body: bytes
+    body: bytes | Erased
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedWebhook:
-    """A webhook that was refused. `body` is None where it was too large to keep."""
+    """A webhook that was refused.
+
+    `body` is None where it was too large to keep, Erased once the day's key is destroyed.
+    """
 
     id: str
     workspace: str
@@ -40,12 +43,13 @@ class RejectedWebhook:
     reason: str
     headers: Mapping[str, str]
     body_bytes: int
-    body: bytes | None
+    body: bytes | Erased | None
 
 
 def encode_received(webhook: ReceivedWebhook, sealer: Sealer) -> bytes:
-    """The value for `webhooks`."""
-    box = sealer.seal(_BODY, webhook.body)
+    """The value for `webhooks`, sealed with the key of the day of its acceptance."""
+    assert isinstance(webhook.body, bytes)  # it has just come in
+    box = sealer.under(day_key(webhook.received_at)).seal(_BODY, webhook.body)
     return codec.encode(
         "WebhookReceived",
         {
@@ -64,7 +68,11 @@ def encode_received(webhook: ReceivedWebhook, sealer: Sealer) -> bytes:
 
 
 def decode_received(raw: bytes, sealer_of: Callable[[str], Sealer]) -> ReceivedWebhook | Poison:
-    """Reads a value of `webhooks`; never raises for what is in it."""
+    """Reads a value of `webhooks`; never raises for what is in it.
+
+    Raises:
+        UnavailableError: the key store does not answer.
+    """
     decoded = codec.decode(raw, "WebhookReceived")
     if isinstance(decoded, Poison):
         return decoded
@@ -72,6 +80,8 @@ def decode_received(raw: bytes, sealer_of: Callable[[str], Sealer]) -> ReceivedW
     try:
         box = Box(body["body"]["key_id"], body["body"]["box"])
         plain = sealer_of(body["workspace"]).open(_BODY, box)
+    except UnavailableError:
+        raise  # of the key store; says nothing of the record
     except CalstreamError as error:
         return Poison(raw, error.code, error.message)
     return ReceivedWebhook(
@@ -91,7 +101,8 @@ def encode_rejected(webhook: RejectedWebhook, sealer: Sealer) -> bytes:
     """The value for `webhooks.rejected`."""
     sealed = None
     if webhook.body is not None:
-        box = sealer.seal(_BODY, webhook.body)
+        assert isinstance(webhook.body, bytes)  # it has just come in
+        box = sealer.under(day_key(webhook.received_at)).seal(_BODY, webhook.body)
         sealed = {"key_id": box.key_id, "box": box.data}
     return codec.encode(
         "WebhookRejected",
@@ -111,7 +122,11 @@ def encode_rejected(webhook: RejectedWebhook, sealer: Sealer) -> bytes:
 
 
 def decode_rejected(raw: bytes, sealer_of: Callable[[str], Sealer]) -> RejectedWebhook | Poison:
-    """Reads a value of `webhooks.rejected`; never raises for what is in it."""
+    """Reads a value of `webhooks.rejected`; never raises for what is in it.
+
+    Raises:
+        UnavailableError: the key store does not answer.
+    """
     decoded = codec.decode(raw, "WebhookRejected")
     if isinstance(decoded, Poison):
         return decoded
@@ -123,6 +138,8 @@ def decode_rejected(raw: bytes, sealer_of: Callable[[str], Sealer]) -> RejectedW
             if sealed
             else None
         )
+    except UnavailableError:
+        raise  # of the key store; says nothing of the record
     except CalstreamError as error:
         return Poison(raw, error.code, error.message)
     return RejectedWebhook(

@@ -11,7 +11,7 @@ from calstream_core.errors import Code, ConfigError
 from calstream_core.health import HealthServer
 from calstream_core.kafka import verify_partitioner
 from calstream_core.process import run_process, stop_signals
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import open_keys
 from calstream_core.settings import Settings
 from calstream_engine import AppGroup, Slot, worker_slot
 from calstream_sinks.registry import make_sink
@@ -28,7 +28,7 @@ class SinksProcess:
     def __init__(self, settings: Settings, bootstrap_servers: str, slot: Slot) -> None:
         self._loop = asyncio.get_running_loop()
         self._contexts = {sink_id: RunnerContext(sink_id) for sink_id in settings.sinks}
-        keys = KeyStore(settings.state.directory / "keys")
+        keys = open_keys(settings)
         wiring = Wiring(settings, bootstrap_servers, slot, keys)
         self.runners = {
             sink_id: SinkRunner(

@@ -141,6 +141,8 @@ def test_all_share_one_key_and_none_runs_as_root(project: Project) -> None:
     keys = set()
     for name in ("ingest", "processors", "sinks"):
         assert project.run("exec", "-T", name, "id", "-u").stdout.strip() == "10001"
-        key = project.run("exec", "-T", name, "sha256sum", "/var/lib/calstream/keys/acme.json")
+        key = project.run(
+            "exec", "-T", name, "sha256sum", "/var/lib/calstream/keys/encryption.keys"
+        )
         keys.add(key.stdout)
     assert len(keys) == 1

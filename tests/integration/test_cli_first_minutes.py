@@ -59,6 +59,7 @@ class Shell:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CALSTREAM_")}
         self._environment = {
             **kept,
+            "BUNDLE_PASSPHRASE": "a passphrase of the test",
             "CALSTREAM_STATE__DIRECTORY": str(directory / "state"),
             "CALSTREAM_INGEST__LISTEN": f"127.0.0.1:{ports['ingest']}",
             "CALSTREAM_SINKS__HUBSPOT__BASE_URL": f"http://{self.sandbox}/hubspot",
@@ -100,6 +101,14 @@ RUN_ELSEWHERE = {
     "calstream chaos engine --events 5000 --seed 1 --json": "engine/test_chaos",
     "calstream chaos engine --events 50000 --seed 1 --json": "engine/test_chaos, of the slow ones",
     "calstream init": "the start of this test",
+    "calstream bench identity": "unit/test_bench_identity",
+    "calstream bench identity --json": "unit/test_bench_identity",
+    "calstream contact merge": "pipeline/test_identity",
+    "calstream contact merge KEY INTO --yes": "pipeline/test_identity",
+    "calstream contact unmerge": "pipeline/test_identity",
+    "calstream contact unmerge KEY --yes": "pipeline/test_identity",
+    "calstream contact apart": "pipeline/test_identity",
+    "calstream contact apart KEY OTHER --yes": "pipeline/test_identity",
     **dict.fromkeys(
         (
             "calstream bench engine",
@@ -133,8 +142,11 @@ NEEDED = {
     "calstream entity show": "KEY",
     "calstream entity history": "KEY",
     "calstream entity list": "WORKSPACE",
+    "calstream review list": "WORKSPACE",
     "calstream webhook send": "FILE",
     "calstream topic tail": "NAME",
+    "calstream key export": "another.bundle --passphrase env:BUNDLE_PASSPHRASE",
+    "calstream key import": "another.bundle --passphrase env:BUNDLE_PASSPHRASE",
 }
 
 

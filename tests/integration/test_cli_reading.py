@@ -15,7 +15,8 @@ from confluent_kafka import Producer
 from typer.testing import CliRunner, Result
 
 from calstream_core.kafka import partition_of
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import open_keys
+from calstream_core.settings import Settings
 from calstream_ops.cli.root import app
 from calstream_schemas.entities import (
     Cause,
@@ -86,7 +87,7 @@ class Log:
     def __init__(self, broker: str, prefix: str, state: Path) -> None:
         self._producer = Producer({"bootstrap.servers": broker, "acks": "all", "log_level": 0})
         self._prefix = prefix
-        self.keys = KeyStore(state / "keys")
+        self.keys = open_keys(Settings.model_validate({"state": {"directory": str(state)}}))
 
     def write(
         self, topic: str, key: str, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()

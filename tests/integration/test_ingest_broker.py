@@ -24,7 +24,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from calstream_core.errors import Code, UnavailableError
 from calstream_core.kafka import AsyncProducer, partition_of
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import open_keys
 from calstream_core.settings import MAX_BODY_BYTES, IngestSettings, KafkaSettings, Settings
 from calstream_ingest import broker as ingest_broker
 from calstream_ingest.addresses import load_addresses
@@ -56,7 +56,8 @@ class Installation:
         self.kafka = KafkaSettings(
             bootstrap_servers=bootstrap_servers, topic_prefix=f"in-{secrets.token_hex(4)}."
         )
-        self.keys = KeyStore(directory / "state" / "keys")
+        state = {"state": {"directory": str(directory / "state")}}
+        self.keys = open_keys(Settings.model_validate(state))
         for label, value in SECRETS.items():
             (directory / label).write_bytes(value)
         self.config = {

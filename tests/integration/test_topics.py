@@ -26,6 +26,7 @@ NAMES = {
     "entities",
     "resolver.state",
     "conflicts",
+    "match-reviews",
     "processors.dead",
     "sink.crm.ledger",
     "sink.crm.dead",

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from calstream_core.errors import ConfigError
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import KeyStore, open_keys
+from calstream_core.settings import Settings
 from calstream_ops.inspection.entity_log import Version
 from calstream_ops.inspection.entity_report import describe, describe_history
 from calstream_ops.inspection.keys import existing_keys
@@ -39,7 +40,11 @@ BODY = b'{"id": "evt_1", "type": "event.created"}'
 
 @pytest.fixture
 def keys(tmp_path: Path) -> KeyStore:
-    return KeyStore(tmp_path / "keys")
+    return open_keys(settings_at(tmp_path))
+
+
+def settings_at(state: Path) -> Settings:
+    return Settings.model_validate({"state": {"directory": state}})
 
 
 def a_contact(*, version: int = 1, name: str = "Jo Park", in_crm: str | None = None) -> Entity:
@@ -92,14 +97,14 @@ def test_personal_values_are_closed_and_the_rest_is_readable(keys: KeyStore) -> 
 
 def test_the_key_opens_every_personal_value(keys: KeyStore, tmp_path: Path) -> None:
     record = record_of(a_contact(), keys)
-    value = decoded(record, existing_keys(tmp_path))["value"]
+    value = decoded(record, existing_keys(settings_at(tmp_path)))["value"]
     assert value["email"] == "jo.park@example.com"
     assert value["copies"][0]["registers"][0]["cells"][0]["value"] == "jo.park@example.com"
 
 
 def test_without_the_key_it_stays_closed_and_no_key_is_made(keys: KeyStore, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
-    shown = decoded(record_of(a_contact(), keys), existing_keys(elsewhere))
+    shown = decoded(record_of(a_contact(), keys), existing_keys(settings_at(elsewhere)))
     assert shown["value"]["email"] == "sealed"
     assert not elsewhere.exists()
 
@@ -108,7 +113,7 @@ def test_reading_makes_no_key_whatever_the_workspace_is_called(tmp_path: Path) -
     (tmp_path / "keys").mkdir()
     for name in ("acme", "../acme", ""):
         with pytest.raises(ConfigError):
-            existing_keys(tmp_path)(name)
+            existing_keys(settings_at(tmp_path))(name)
     assert not list((tmp_path / "keys").iterdir())
 
 
@@ -147,7 +152,7 @@ def test_a_webhook_s_body_is_closed_until_it_is_opened(keys: KeyStore, tmp_path:
     value = encode_received(a_webhook(BODY), keys.sealer("acme"))
     record = LogRecord("webhooks", 0, 0, 0, "acme", value)
     assert decoded(record)["value"]["body"] == "sealed"
-    opened = decoded(record, existing_keys(tmp_path))["value"]
+    opened = decoded(record, existing_keys(settings_at(tmp_path)))["value"]
     assert opened["body"] == {"id": "evt_1", "type": "event.created"}
     assert opened["received_at"] == "2026-11-20T09:15:02.000Z"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.test_resolve_convergence import History, _copies, histories
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import KeyStore, contact_key
 from calstream_core.settings import Pattern
 from calstream_processors.resolve.conflicts import conflict_changes, conflicts_of
 from calstream_processors.resolve.fold import fold
@@ -101,6 +101,13 @@ def test_a_conflict_ends_and_says_how(calendar: Copy, state: ConflictState) -> N
     assert ended.voices == known["company"].voices
 
 
+def test_a_conflict_ends_when_one_of_its_objects_is_another_contacts() -> None:
+    known = _open()
+    for left in ((_copy(CRM, "S", 200),), ()):  # unmerged; merged into another
+        (ended,) = conflict_changes(_entity(*left), RULES, known)
+        assert ended.state == ConflictState.PASSED
+
+
 def test_a_conflict_that_stands_unchanged_is_not_written_again() -> None:
     again = _entity(_copy(CALENDAR, "N", 100), _copy(CRM, "S", 200), observation="o2")
     assert list(conflict_changes(again, RULES, _open())) == []
@@ -136,7 +143,7 @@ def test_a_conflict_is_read_back_and_its_personal_values_are_sealed(tmp_path: Pa
     other = Register({"full_name": "Joanna"}, (Stamp(-1, 6, by_self=False),))
     copies = (Copy(CALENDAR, "calendar", {"name": register}), Copy(CRM, "crm", {"name": other}))
     conflict = conflicts_of(_entity(*copies), RULES)["name"]
-    raw = encode_conflict(conflict, keys.sealer("acme"))
+    raw = encode_conflict(conflict, keys.sealer("acme").under(contact_key("one")))
     assert b"Jo" not in raw
     assert decode_conflict(raw, keys.sealer) == conflict
     assert isinstance(decode_conflict(raw, KeyStore(tmp_path / "other").sealer), Poison)

@@ -13,6 +13,7 @@ from tests.unit.ingest_scene import BODY, NOW, OLD_SECRET, PATH, PERSONAL, Scene
 
 from calstream_core.errors import Code, UnavailableError
 from calstream_core.kafka import partition_of
+from calstream_core.sealing import key_table
 from calstream_schemas.webhooks import (
     ReceivedWebhook,
 )
@@ -206,16 +207,18 @@ async def test_a_signed_body_that_names_another_workspace_is_refused(scene: Scen
         "/",
     ],
 )
-async def test_an_unknown_address_is_not_found_and_leaves_nothing(
-    scene: Scene, path: str, tmp_path: Path
-) -> None:
+async def test_an_unknown_address_is_not_found_and_leaves_nothing(scene: Scene, path: str) -> None:
     before = counted("unknown", "unknown")
     answer = await scene.post_signed(BODY, path=path)
     assert answer.status_code == 404
     assert answer.json()["code"] == "address-unknown"
     assert scene.producer.records == []
-    keys = sorted(file.name for file in (tmp_path / "keys").iterdir())
-    assert keys == ["acme.json", "quiet.json"]
+    with scene.keys.database.reading() as connection:
+        counts = key_table.counts(connection)
+    assert {(count.workspace, count.scope) for count in counts} == {
+        ("acme", "hash"),
+        ("quiet", "hash"),
+    }
     assert counted("unknown", "unknown") == before + 1
 
 

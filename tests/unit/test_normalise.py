@@ -317,3 +317,22 @@ def test_whatever_stands_in_a_field_the_outcome_is_observations_or_a_code(
     except RecordError:  # any other exception fails the test
         observations = ()
     assert all(isinstance(observation, Observation) for observation in observations)
+
+
+def test_an_address_with_two_at_signs_is_refused_with_a_code_and_the_rest_is_used() -> None:
+    found = _normalise(_with("data.attendee.email", "jo@home@example.com"))
+    assert [(each.code, each.field) for each in found.problems] == [
+        (Code.EMAIL_INVALID, "data.attendee.email")
+    ]
+    contact = next(each for each in found.observations if each.kind == "contact")
+    assert {each.group for each in contact.statements} >= {"name", "phone"}
+    assert "email" not in {each.group for each in contact.statements}
+
+
+@pytest.mark.parametrize("phone", ["911", "+999 1234567", "reception"])
+def test_a_phone_of_no_country_is_kept_as_it_was_given(phone: str) -> None:
+    found = _normalise(_with("data.attendee.phone", phone))
+    assert not found.problems
+    contact = next(each for each in found.observations if each.kind == "contact")
+    (said,) = (each.values for each in contact.statements if each.group == "phone")
+    assert said == {"phone": None, "phone_raw": phone}

@@ -12,14 +12,13 @@ from calstream_core.errors import Code, ConfigError, RecordError
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Pattern, RuleSettings, WorkspaceSettings
 from calstream_processors.resolve.copies import apply
-from calstream_processors.resolve.fold import fold
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM, PATTERNS
 from calstream_processors.resolve.refold import field_changes, refold
 from calstream_processors.resolve.rule_settings import rule_set_of
 from calstream_processors.resolve.state import Workspace
+from calstream_processors.resolve.versions import with_copies
 from calstream_schemas.codec import Poison
 from calstream_schemas.entities import (
-    KINDS,
     Cause,
     Copy,
     Entity,
@@ -158,9 +157,9 @@ def _contact() -> Entity:
             (CRM_CONTACT, "crm", "Joanna", 3),
         )
     }
-    values, decisions = fold(KINDS["contact"], copies.values(), CALENDAR_TO_CRM)
-    id_ = entity_id("acme", "contact", ATTENDEE)
-    return Entity("acme", "contact", id_, 2, 1, Cause("o1", 1, 1), copies, values, decisions)
+    id_, cause = entity_id("acme", "contact", ATTENDEE), Cause("o1", 1, 1)
+    empty = Entity("acme", "contact", id_, 1, 1, cause)
+    return with_copies(Workspace(), empty, copies, cause, CALENDAR_TO_CRM)
 
 
 def test_other_rules_make_a_version_where_the_truth_changes() -> None:
@@ -190,9 +189,9 @@ def _entity(history: History, rules: RuleSet) -> Entity:
     copies: dict[NaturalId, Copy] = {}
     for observation in history[1]:
         copies = dict(apply(copies, observation))
-    values, decisions = fold(kind, copies.values(), rules)
     id_ = entity_id("acme", kind.name, ATTENDEE)
-    return Entity("acme", kind.name, id_, 1, 1, CAUSE, copies, values, decisions)
+    empty = Entity("acme", kind.name, id_, 0, 1, CAUSE)
+    return with_copies(Workspace(), empty, copies, CAUSE, rules)
 
 
 @settings(max_examples=300, deadline=None)

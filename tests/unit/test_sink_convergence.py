@@ -6,7 +6,7 @@ played. The process "dies" at a chosen step and starts again from what was durab
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -365,3 +365,89 @@ async def test_verify_finds_what_was_deleted_and_what_was_edited(keys: KeyStore)
     world.schedule.add(key)
     await world.rest()
     assert (progress.different, held["mail"]) == (1, "jo@example.com")
+
+
+def _person(number: int, at: int, email: str, name: str) -> Observation:
+    said = _said(at, email={"email": email}, name={"full_name": name})
+    natural_id = NaturalId("calendar_live", "attendee", f"att_{number}")
+    return replace(said, natural_id=natural_id)
+
+
+def _decided(at: int, fact: Fact, about: Entity, other: Entity | None = None) -> Observation:
+    decision = NaturalId("calstream", "decision", str(at))
+    return replace(
+        _said(at),
+        fact=fact,
+        natural_id=decision,
+        about=about.id,
+        other=other.id if other else None,
+        decided_by="dana",
+    )
+
+
+async def _two(keys: KeyStore, *, first_is_written: bool = True) -> tuple[_World, Entity, Entity]:
+    world = _World(keys)
+    world.faults = [] if first_is_written else ["refuse"]
+    world.start()
+    world.observe(_person(1, 1, "jo@example.com", "Jo"))
+    await world.rest()
+    world.observe(_person(2, 2, "kim@example.com", "Kim"))
+    await world.rest()
+    jo, kim = world.truth.entities.values()
+    return world, jo, kim
+
+
+async def test_of_two_that_were_merged_only_the_survivor_is_written(keys: KeyStore) -> None:
+    world, jo, kim = await _two(keys)
+    world.observe(_decided(3, Fact.MERGE, kim, jo))
+    await world.rest()
+    assert {id_: o["title"] for id_, o in world.vendor.objects.items()} == {"1": "Kim", "2": "Kim"}
+    calls = world.vendor.calls
+    world.observe(_person(2, 4, "kim@example.com", "Kimberly"))
+    await world.rest()
+    assert world.vendor.calls == calls + 1
+    assert {id_: o["title"] for id_, o in world.vendor.objects.items()} == {
+        "1": "Kimberly",
+        "2": "Kim",
+    }
+    assert world.ledger[kim.key].state is LedgerState.DONE
+
+
+async def test_a_survivor_without_an_object_takes_over_the_losers(keys: KeyStore) -> None:
+    world, jo, kim = await _two(keys, first_is_written=False)
+    (id_,) = world.vendor.objects
+    world.observe(_decided(3, Fact.MERGE, kim, jo))
+    await world.rest()
+    world.start()
+    await world.rest()
+    assert set(world.vendor.objects) == {id_}
+    assert world.ledger[jo.key].external_id == id_
+
+
+async def test_after_an_unmerge_each_has_an_object_of_its_own(keys: KeyStore) -> None:
+    world, jo, kim = await _two(keys, first_is_written=False)
+    (id_,) = world.vendor.objects
+    world.observe(_decided(3, Fact.MERGE, kim, jo))
+    await world.rest()
+    world.observe(_decided(4, Fact.UNMERGE, kim))
+    await world.rest()
+    mails = {
+        key: world.vendor.objects[world.ledger[key].external_id or ""]["mail"]
+        for key in (jo.key, kim.key)
+    }
+    assert mails == {jo.key: "jo@example.com", kim.key: "kim@example.com"}
+    assert world.ledger[kim.key].external_id == id_
+    assert len(world.vendor.objects) == 2
+
+
+async def test_a_resync_leaves_a_merged_entity_to_its_survivor(keys: KeyStore) -> None:
+    world, jo, kim = await _two(keys)
+    world.observe(_decided(3, Fact.MERGE, kim, jo))
+    await world.rest()
+    before = {id_: dict(held) for id_, held in world.vendor.objects.items()}
+    for mode in (ResyncMode.VERIFY, ResyncMode.REWRITE):
+        await world.verifier.check([jo.key, kim.key], mode, ResyncProgress(mode), world.now)
+        for key in (jo.key, kim.key):
+            world.schedule.add(key)
+        await world.rest()
+    assert world.vendor.objects == before

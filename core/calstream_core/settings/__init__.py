@@ -7,8 +7,10 @@ Precedence: environment over file over default. The environment name of `[kafka]
 from calstream_core.settings.loader import CONFIG_FILE_NAME, LoadedSettings, load_settings
 from calstream_core.settings.model import (
     MAX_BODY_BYTES,
+    DatabaseSettings,
     IngestSettings,
     KafkaSettings,
+    KeysSettings,
     Pattern,
     RuleSettings,
     SecretReference,
@@ -23,8 +25,10 @@ from calstream_core.settings.secret import read_secret
 __all__ = [
     "CONFIG_FILE_NAME",
     "MAX_BODY_BYTES",
+    "DatabaseSettings",
     "IngestSettings",
     "KafkaSettings",
+    "KeysSettings",
     "LoadedSettings",
     "Pattern",
     "RuleSettings",

@@ -78,6 +78,8 @@ class RuleSettings(_Model):
     owners: dict[str, str] = Field(default_factory=dict)
     precedence: tuple[str, ...] = ()
     conflict_window_seconds: int = Field(default=600, ge=0, le=7 * 24 * 3600)
+    ignore_plus_addresses: bool = False
+    ignore_dots: bool = False
 
 
 class WorkspaceSettings(_Model):
@@ -101,6 +103,19 @@ class StateSettings(_Model):
     @classmethod
     def _expand(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+
+class DatabaseSettings(_Model):
+    """The SQL database. Without an address it is a file in the state directory."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^(postgres(ql)?://.+)?$")] = ""
+    password: SecretReference | None = None
+
+
+class KeysSettings(_Model):
+    """What wraps the data keys. Without a reference it is a file in the state directory."""
+
+    encryption: tuple[SecretReference, ...] = ()
 
 
 class KafkaSettings(_Model):
@@ -140,6 +155,8 @@ class Settings(_Model):
     """Everything that can be set."""
 
     state: StateSettings = Field(default_factory=StateSettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    keys: KeysSettings = Field(default_factory=KeysSettings)
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     ingest: IngestSettings = Field(default_factory=IngestSettings)
     workspaces: dict[Name, WorkspaceSettings] = Field(default_factory=dict)

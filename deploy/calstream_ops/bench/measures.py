@@ -29,5 +29,14 @@ ENGINE: Sequence[Measure] = (
     Measure("end_to_end_p99_transactional_ms", "ms", digits=1),
 )
 
-MEASURES = {"engine": ENGINE}
+IDENTITY = (
+    Measure("lookups_per_second", "1/s", goal=10_000),
+    Measure("match_p99_ms", "ms", goal=10, at_most=True, digits=3),
+    Measure("match_p50_ms", "ms", digits=3),
+    Measure("index_restore_seconds", "s", goal=60, at_most=True, digits=1),
+    Measure("index_memory_mb", "MB"),
+)
+"""What the identity bench measures, in the order in which it is shown."""
+
+MEASURES = {"engine": ENGINE, "identity": IDENTITY}
 """By the bench's name."""

@@ -3,10 +3,12 @@
 import typer
 
 from calstream_ops.cli.bench_engine import engine
+from calstream_ops.cli.bench_identity import identity
 from calstream_ops.cli.bench_render import render
 
 app = typer.Typer(
     help="Measure how fast it is, against its goals.", no_args_is_help=True, add_completion=False
 )
 app.command("engine")(engine)
+app.command("identity")(identity)
 app.command("render")(render)

@@ -52,8 +52,8 @@ def show(ctx: typer.Context, key: Key, email: Email = None) -> None:
     It opens personal values with the keys of this installation.
     """
     session = session_of(ctx)
-    with _entities(session) as log:
-        found = describe(_find(session, log, key, email))
+    with open_entities(session) as log:
+        found = describe(find_entity(session, log, key, email))
     session.terminal.answer(found, *entity_text(found))
 
 
@@ -66,9 +66,9 @@ def history(ctx: typer.Context, key: Key, email: Email = None) -> None:
     Compaction drops versions that are older than a day and were replaced.
     """
     session = session_of(ctx)
-    with _entities(session) as log:
+    with open_entities(session) as log:
         direct = email is None and _is_own_key(key)
-        own = key if direct else _find(session, log, key, email).key
+        own = key if direct else find_entity(session, log, key, email).key
         versions = log.history(own)
     if not versions:
         raise not_found(own, _HINT)
@@ -89,7 +89,7 @@ def list_(
     session = session_of(ctx)
     if kind is not None:
         _known_kind(kind)
-    with _entities(session) as log:
+    with open_entities(session) as log:
         lines = log.lines(session.workspace(workspace), kind)
     data = [
         {
@@ -105,13 +105,14 @@ def list_(
 
 
 @contextmanager
-def _entities(session: Session) -> Iterator[EntityLog]:
-    keys = existing_keys(session.settings.state.directory)
+def open_entities(session: Session) -> Iterator[EntityLog]:
+    """The entities of the installation, for as long as the block lasts."""
+    keys = existing_keys(session.settings)
     with LogReader(session.bootstrap_servers) as reader:
         yield EntityLog(reader, session.settings.kafka, keys)
 
 
-def _find(session: Session, log: EntityLog, key: str, email: str | None) -> Entity:
+def find_entity(session: Session, log: EntityLog, key: str, email: str | None = None) -> Entity:
     """The entity that a key or an address means.
 
     Raises:

@@ -18,6 +18,11 @@ def entity_text(found: Mapping[str, Any]) -> Iterator[Table | Text]:
         f"version {found['version']}, learned at {found['cause']['received_at']}; "
         f"first seen at {found['first_seen_at']}"
     )
+    if found["merge"]:
+        its = found["merge"]
+        yield Text(f"merged into {its['into']} by {shown(its['by'])} at {its['at']}", style="bold")
+    if found["apart"]:
+        yield Text(f"not the same as {', '.join(found['apart'])}")
     yield Text()
     yield table(
         ("field", "value", "decided by", "said at", "rule"),

@@ -21,7 +21,7 @@ _TEMPLATE = Template("""\
 # A variable goes before this file: CALSTREAM_INGEST__LISTEN for listen in [ingest].
 
 [state]
-# The embedded broker's data, keys, generated secrets, logs. Back up the keys.
+# The embedded broker's data, keys, generated secrets, logs. Back up the keys: docs/keys.md.
 # directory = $directory
 
 [kafka]

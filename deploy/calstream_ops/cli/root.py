@@ -68,20 +68,24 @@ COMMANDS = {
     "bench": Entry("bench:app", "Measure how fast it is, against its goals.", _RUN),
     "workspace": Entry("workspace:app", "Add and list workspaces.", _CONNECT),
     "sink": Entry("sink:app", "Check, set up and resync sinks.", _CONNECT),
+    "key": Entry("key:app", "Count, rotate, export and import the keys of sealed data.", _CONNECT),
     "config": Entry("config:app", "Check, show and explain the settings.", _CONNECT),
     "rules": Entry(
         "rules:app", "Show what other rules would change, and make them count.", _CONNECT
     ),
     "generate": Entry("generate:app", "Write documents from the code and the settings.", _LOOK),
     "entity": Entry("entity:app", "Show what is known of a person or booking, and why.", _LOOK),
+    "contact": Entry("contact:app", "Decide who is who: merge, unmerge, keep apart.", _LOOK),
+    "review": Entry("review:app", "List contacts that may be one person.", _LOOK),
     "webhook": Entry("webhook:app", "Send a signed webhook; watch them arrive.", _LOOK),
     "topic": Entry("topic:app", "Create, check and read Kafka topics.", _LOOK),
 }
 """Every command by its name, in the order of the help."""
 
-_PLURALS = {f"{name}s": name for name in ("workspace", "sink", "webhook", "topic")} | {
-    "entities": "entity"
-}
+_PLURALS = {
+    f"{name}s": name
+    for name in ("workspace", "sink", "key", "webhook", "topic", "contact", "review")
+} | {"entities": "entity"}
 
 
 class RootGroup(TyperGroup):

@@ -107,7 +107,7 @@ def _asked(session: Session, name: str) -> RuleSet:
 
 def _plans(session: Session, workspace: str | None) -> list[dict[str, Any]]:
     wanted = {name: _asked(session, name) for name in _names(session, workspace)}
-    keys = existing_keys(session.settings.state.directory)
+    keys = existing_keys(session.settings)
     kafka = session.settings.kafka
     plans = []
     with LogReader(session.bootstrap_servers) as reader:

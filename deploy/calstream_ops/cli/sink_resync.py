@@ -41,7 +41,7 @@ def plan(session: Session, sink_id: str, mode: ResyncMode) -> None:
     """
     settings = session.sink(sink_id)
     kinds = sink_type(settings, sink_id).manifest.kinds
-    keys = existing_keys(session.settings.state.directory)
+    keys = existing_keys(session.settings)
     with LogReader(session.bootstrap_servers) as reader:
         log = EntityLog(reader, session.settings.kafka, keys)
         counts = log.count_by_kind(

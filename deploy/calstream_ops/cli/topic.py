@@ -152,7 +152,7 @@ def _renderer(
     session: Session, *, decode: bool, reveal: bool
 ) -> Callable[[LogRecord], dict[str, Any]]:
     if reveal:
-        keys = existing_keys(session.settings.state.directory)
+        keys = existing_keys(session.settings)
         return lambda record: decoded(record, keys)
     return decoded if decode else raw
 

@@ -100,7 +100,7 @@ def tail(
     calstream webhook tail -o json
     """
     session = session_of(ctx)
-    keys = existing_keys(session.settings.state.directory)
+    keys = existing_keys(session.settings)
     kafka = session.settings.kafka
     topics = [full_name(WEBHOOKS, kafka), full_name(REJECTED, kafka)]
     with LogReader(session.bootstrap_servers) as reader:

@@ -1,6 +1,5 @@
 """`calstream workspace`: add a customer to the settings, list them."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +8,7 @@ from calstream_core.errors import Code, ConfigError
 from calstream_core.settings import CONFIG_FILE_NAME, Pattern
 from calstream_core.stack_state import read_stack
 from calstream_ops.cli.addresses import webhook_address
+from calstream_ops.cli.secret_reference import reference
 from calstream_ops.cli.session import Session, session_of
 from calstream_ops.cli.settings_file import add_workspace, keep_secret, secret_path
 from calstream_ops.cli.terminal import table
@@ -56,9 +56,9 @@ def add(
             hint="`calstream init` writes one; `--config` names one elsewhere.",
         )
     made = None if secret else secret_path(session.settings.state.directory, f"{name}.{source}")
-    references = [{"file": str(made)}] if made else [_reference(text) for text in secret or ()]
-    for number, reference in enumerate(references[1:], start=2):
-        reference["label"] = f"secret-{number}"  # each needs a label of its own
+    references = [{"file": str(made)}] if made else [reference(text) for text in secret or ()]
+    for number, later in enumerate(references[1:], start=2):
+        later["label"] = f"secret-{number}"  # each needs a label of its own
     loaded = add_workspace(
         path,
         name,
@@ -106,17 +106,6 @@ def list_(ctx: typer.Context) -> None:
     session.terminal.answer(found, table(headings, (list(each.values()) for each in found)))
     if not found:
         session.terminal.say("There is none yet. `calstream workspace add NAME` adds one.")
-
-
-def _reference(text: str) -> dict[str, str]:
-    kind, _, place = text.partition(":")
-    if kind == "env" and place:
-        return {"env": place}
-    if kind == "file" and place:
-        path = Path(place)
-        # the processes may run elsewhere
-        return {"file": place if place.startswith("~") else str(path.absolute())}
-    raise typer.BadParameter("must be env:VAR or file:PATH; never the secret itself")
 
 
 def _next_command(session: Session) -> str:

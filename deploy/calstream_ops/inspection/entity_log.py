@@ -15,12 +15,11 @@ from calstream_ops.inspection.keys import SealerOf
 from calstream_ops.inspection.log_reader import LogReader, LogRecord
 from calstream_schemas.codec import Poison
 from calstream_schemas.entities import Entity, NaturalId, entity_id, entity_key
-from calstream_schemas.entities.avro import decode_entity
+from calstream_schemas.entities.avro import decode_entity, email_hash
 from calstream_schemas.topics import ENTITIES, full_name
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _CONTACT = "contact"
-_EMAIL = f"{_CONTACT}.email"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,12 @@ class EntityLog:
         if named_first is not None and natural_id in named_first.copies:
             return named_first
         needle = natural_id.object_id.encode()
-        found = self._containing(workspace, kind, needle, lambda e: natural_id in e.copies)
+        found = self._matching(
+            workspace,
+            kind,
+            lambda record: record.value is not None and needle in record.value,
+            lambda e: natural_id in e.copies,
+        )
         return found[0] if found else None
 
     def by_email(self, workspace: str, email: str) -> list[Entity]:
@@ -87,10 +91,13 @@ class EntityLog:
             ConfigError: the workspace has no key here.
             RecordError: one can't be read.
         """
-        # sealing is deterministic, so that the sealed address can be looked for as it is
-        needle = self._sealer_of(workspace).seal(_EMAIL, email.encode()).data
-        return self._containing(
-            workspace, _CONTACT, needle, lambda e: e.values.get("email") == email
+        # each person has a key of their own: nothing can be looked for in what is sealed
+        hash_ = email_hash(email, self._sealer_of(workspace))
+        return self._matching(
+            workspace,
+            _CONTACT,
+            lambda record: record.headers.get("email_hash") == hash_,
+            lambda e: e.values.get("email") == email,
         )
 
     def history(self, key: str) -> list[Version]:
@@ -158,16 +165,27 @@ class EntityLog:
         workspace = key.partition("/")[0]
         return [record for record in self._scan(workspace) if record.key == key]
 
-    def _containing(
-        self, workspace: str, kind: str, needle: bytes, is_wanted: Callable[[Entity], bool]
+    def _matching(
+        self,
+        workspace: str,
+        kind: str,
+        may_be: Callable[[LogRecord], bool],
+        is_wanted: Callable[[Entity], bool],
     ) -> list[Entity]:
-        """The entities of a kind whose newest version is wanted; its bytes hold the needle."""
+        """The entities of a kind whose newest version is wanted.
+
+        Args:
+            workspace: whose.
+            kind: which.
+            may_be: whether a record is worth decoding.
+            is_wanted: whether it is one.
+        """
         prefix = f"{workspace}/{kind}/"
         candidates: dict[str, LogRecord] = {}
         for record in self._scan(workspace):
             if not record.key.startswith(prefix):
                 continue
-            if record.value is not None and needle in record.value:
+            if record.value is not None and may_be(record):
                 candidates[record.key] = record
             else:
                 candidates.pop(record.key, None)  # an older version had it

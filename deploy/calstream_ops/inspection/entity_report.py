@@ -6,6 +6,7 @@ Personal values are in the clear here: it is for the operator who holds the keys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from calstream_core.sealing import Erased
 from calstream_ops.inspection.entity_log import Version
 from calstream_ops.inspection.times import readable
 from calstream_schemas.entities import (
@@ -33,6 +34,8 @@ def describe(entity: Entity) -> dict[str, Any]:
         },
         "fields": _fields(entity),
         "references": _references(entity),
+        "merge": _merge(entity),
+        "apart": [entity_key(entity.workspace, entity.kind, id_) for id_ in entity.apart],
         "copies": [_copy(entity, entity.copies[id_]) for id_ in sorted(entity.copies)],
     }
 
@@ -65,9 +68,11 @@ def describe_history(versions: Sequence[Version]) -> list[dict[str, Any]]:
 
 
 def shown_value(field: Field, value: Value) -> Any:
-    """A field's value for JSON: times as text."""
+    """A field's value for JSON: times as text, what was erased as `erased`."""
     if field.type is FieldType.INSTANT and type(value) is int:
         return readable(value)
+    if isinstance(value, Erased):
+        return str(value)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -94,6 +99,17 @@ def _references(entity: Entity) -> dict[str, str]:
     return {
         name: entity_key(entity.workspace, fields[name].reference or "", id_)
         for name, id_ in sorted(entity.references.items())
+    }
+
+
+def _merge(entity: Entity) -> dict[str, Any] | None:
+    if entity.merge is None:
+        return None
+    return {
+        "into": entity_key(entity.workspace, entity.kind, entity.merge.into),
+        "by": entity.merge.by,
+        "at": readable(entity.merge.at),
+        "objects": [str(id_) for id_ in entity.merge.objects],
     }
 
 

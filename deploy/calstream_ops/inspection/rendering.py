@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from calstream_core.errors import CalstreamError
-from calstream_core.sealing import Box
+from calstream_core.errors import CalstreamError, UnavailableError
+from calstream_core.sealing import Box, Erased
 from calstream_engine.state.store import RESERVED
 from calstream_ops.inspection.keys import SealerOf
 from calstream_ops.inspection.log_reader import LogRecord
@@ -90,9 +90,11 @@ def _value(raw_value: bytes, found: Decoded, sealer_of: SealerOf | None) -> Any:
             return SEALED
         try:
             plain = sealer_of(body["workspace"]).open(f"{context}.{field}", box)
+        except UnavailableError:
+            raise
         except CalstreamError:
             return SEALED  # not our key; the rest of the record is of use all the same
-        return plain.decode("utf-8", "replace")
+        return str(plain) if isinstance(plain, Erased) else plain.decode("utf-8", "replace")
 
     shown = _shown(body, "", found.record, context, open_)
     if found.record in _WEBHOOKS and sealer_of is not None:
@@ -158,7 +160,9 @@ def _time_names(record: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _json_or_text(body: bytes) -> Any:
+def _json_or_text(body: bytes | Erased) -> Any:
+    if isinstance(body, Erased):
+        return str(body)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from calstream_core.sealing import Erased
 from calstream_ops.inspection.keys import SealerOf
 from calstream_ops.inspection.log_reader import LogRecord
 from calstream_ops.inspection.times import readable
@@ -43,7 +44,7 @@ def webhook_line(record: LogRecord, sealer_of: SealerOf) -> WebhookLine:
         if isinstance(rejected, Poison):
             return _unreadable(record, rejected)
         outcome = f"{rejected.status} {rejected.error_code}"
-        kind, id_ = _event(rejected.body or b"")
+        kind, id_ = _event(rejected.body)
         return WebhookLine(
             readable(rejected.received_at), rejected.workspace, rejected.source, kind, id_, outcome
         )
@@ -60,8 +61,10 @@ def _unreadable(record: LogRecord, poison: Poison) -> WebhookLine:
     return WebhookLine("", record.key, "", "", "", f"{poison.code}: {poison.reason}")
 
 
-def _event(body: bytes) -> tuple[str, str]:
+def _event(body: bytes | Erased | None) -> tuple[str, str]:
     """The type and id that a body names."""
+    if not isinstance(body, bytes):
+        return "", ""
     try:
         document: Any = orjson.loads(body)
     except orjson.JSONDecodeError:

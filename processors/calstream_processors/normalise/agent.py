@@ -4,13 +4,14 @@ After a crash the last webhooks are normalised again. That gives the same observ
 ids, which the resolver knows as repeats.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 import faust
 
-from calstream_core.errors import CalstreamError, Code, RecordError
+from calstream_core.errors import CalstreamError, Code, RecordError, UnavailableError
 from calstream_core.kafka import partition_of
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import KeyName, KeyStore
 from calstream_core.settings import Settings, WorkspaceSettings
 from calstream_engine import (
     Batch,
@@ -22,9 +23,9 @@ from calstream_engine import (
     batch_agent,
     create_app,
 )
-from calstream_processors.normalise.normaliser import normalise
+from calstream_processors.normalise.normaliser import Normalised, normalise
 from calstream_schemas.codec import Poison
-from calstream_schemas.observations import encode_observation
+from calstream_schemas.observations import encode_observation, sealed_with
 from calstream_schemas.topics import OBSERVATIONS, PROCESSORS_DEAD, WEBHOOKS, full_name
 from calstream_schemas.webhooks import decode_received
 
@@ -61,28 +62,45 @@ class NormaliseStage:
 
     def handle(self, batch: Batch, work: Work) -> None:
         """See `calstream_engine.stage.Handle`."""
+        done = []
         for record in batch:
             try:
-                self._normalise(record, work)
+                done.append((record, self._normalise(record)))
+            except UnavailableError:
+                raise
             except CalstreamError as error:
                 work.reject(record, error)
+        self._make_keys(result for _record, result in done)
+        for record, result in done:
+            self._send(record, result, work)
 
-    def _normalise(self, record: Record, work: Work) -> None:
+    def _normalise(self, record: Record) -> Normalised:
         webhook = decode_received(record.value() or b"", self._keys.sealer)
         if isinstance(webhook, Poison):
             raise RecordError(webhook.code, webhook.reason)
         workspace = self._workspaces.get(webhook.workspace)
         if workspace is None:
             raise RecordError(Code.WORKSPACE_UNKNOWN, f"{webhook.workspace} is not configured.")
-        result = normalise(webhook, workspace.default_country)
-        sealer = self._keys.sealer(webhook.workspace)
-        partition = partition_of(webhook.workspace, self._partitions)
+        return normalise(webhook, workspace.default_country)
+
+    def _make_keys(self, results: Iterable[Normalised]) -> None:
+        """Makes what keys are missing in one go, so that no single record waits for the disk."""
+        wanted: defaultdict[str, list[KeyName]] = defaultdict(list)
+        for result in results:
+            for observation in result.observations:
+                key = sealed_with(observation)
+                if key is not None:
+                    wanted[observation.workspace].append(key)
+        for workspace, names in wanted.items():
+            self._keys.sealer(workspace).make(names)
+
+    def _send(self, record: Record, result: Normalised, work: Work) -> None:
         for observation in result.observations:
             work.send(
                 self._topic,
-                webhook.workspace.encode(),
-                encode_observation(observation, sealer),
-                partition=partition,
+                observation.workspace.encode(),
+                encode_observation(observation, self._keys.sealer(observation.workspace)),
+                partition=partition_of(observation.workspace, self._partitions),
                 headers=[
                     ("ce_id", observation.id.encode()),
                     ("ce_type", (observation.event_type or "").encode()),

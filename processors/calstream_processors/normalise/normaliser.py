@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from calstream_core.errors import Code, RecordError
+from calstream_core.sealing import Erased
 from calstream_processors.normalise import calendar_live
 from calstream_processors.normalise.body import Body, Problem
 from calstream_processors.normalise.calendar_live_reading import SYSTEM
@@ -21,7 +22,8 @@ class Normalised:
     Attributes:
         observations: in the order in which they must be resolved.
         problems: what could not be used, though the rest was.
-        outcome: `observed`, or `unknown` for a type that the contract does not name.
+        outcome: `observed`, `unknown` for a type that the contract does not name, or `erased` where
+            the key of its day was destroyed.
     """
 
     observations: tuple[Observation, ...]
@@ -49,6 +51,8 @@ def normalise(webhook: ReceivedWebhook, default_country: str) -> Normalised:
         raise RecordError(
             Code.BODY_INVALID, f"There is no normaliser for the source {webhook.source}."
         )
+    if isinstance(webhook.body, Erased):
+        return Normalised((), (), "erased")
     body = Body(_parse(webhook.body))
     observations, outcome = reader(webhook, body, default_country)
     return Normalised(tuple(observations), tuple(body.problems), outcome)

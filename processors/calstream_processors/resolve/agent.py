@@ -5,21 +5,26 @@ Transactional: new versions, the observations that count as seen, dead letters a
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
 import faust
 import structlog
 
-from calstream_core.errors import CalstreamError, Code, ConfigError, InvariantError, RecordError
+from calstream_core.errors import (
+    CalstreamError,
+    Code,
+    ConfigError,
+    InvariantError,
+    RecordError,
+    UnavailableError,
+)
 from calstream_core.kafka import partition_of
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import KeyStore, Sealer
 from calstream_core.settings import Settings
 from calstream_engine import (
     Batch,
     EngineSettings,
     Mode,
-    Record,
     Slot,
     Work,
     batch_agent,
@@ -28,19 +33,25 @@ from calstream_engine import (
     truth_table,
 )
 from calstream_processors.resolve.conflicts import conflict_changes
+from calstream_processors.resolve.keys_ahead import keys_ahead
+from calstream_processors.resolve.matching import match_rules
+from calstream_processors.resolve.partition import Partition
+from calstream_processors.resolve.questions import questions
 from calstream_processors.resolve.refold import refold
-from calstream_processors.resolve.resolver import cause_of, resolve
-from calstream_processors.resolve.state import OpenConflicts, SeenObservations, Workspace
+from calstream_processors.resolve.resolver import resolve
+from calstream_processors.resolve.state import Workspace
+from calstream_processors.resolve.versions import cause_of
 from calstream_schemas.codec import Poison
-from calstream_schemas.conflicts import decode_conflict, encode_conflict
+from calstream_schemas.conflicts import encode_conflict
 from calstream_schemas.entities import Entity
-from calstream_schemas.entities.avro import decode_entity, encode_entity, entity_headers
-from calstream_schemas.observations import Observation, decode_observation
-from calstream_schemas.resolver_state import rules_key, workspace_of_rules
-from calstream_schemas.rule_sets import RuleSet
+from calstream_schemas.entities.avro import encode_entity, entity_headers, key_of
+from calstream_schemas.observations import Observation, decode_observations
+from calstream_schemas.resolver_state import rules_key
+from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import (
     CONFLICTS,
     ENTITIES,
+    MATCH_REVIEWS,
     OBSERVATIONS,
     PROCESSORS_DEAD,
     RESOLVER_STATE,
@@ -48,6 +59,9 @@ from calstream_schemas.topics import (
 )
 
 STAGE = "resolve"
+_HELD_ENTITIES = 20_000
+"""Decoded entities that are held of each workspace; others are read when they are asked for."""
+
 _log = structlog.get_logger()
 
 
@@ -67,20 +81,12 @@ def resolve_app(
         )
     )
     truth_table(app, ENTITIES.name, full_name(ENTITIES, settings.kafka))
+    truth_table(app, MATCH_REVIEWS.name, full_name(MATCH_REVIEWS, settings.kafka))
     truth_table(app, CONFLICTS.name, full_name(CONFLICTS, settings.kafka))
     state_table(app, RESOLVER_STATE.name, full_name(RESOLVER_STATE, settings.kafka))
     source = full_name(OBSERVATIONS, settings.kafka)
     batch_agent(app, source, name=STAGE)(ResolveStage(settings, keys))
     return app
-
-
-@dataclass
-class _Partition:
-    """What is derived from the tables of one partition."""
-
-    workspaces: defaultdict[str, Workspace] = field(default_factory=lambda: defaultdict(Workspace))
-    seen: SeenObservations = field(default_factory=SeenObservations)
-    conflicts: OpenConflicts = field(default_factory=OpenConflicts)
 
 
 class ResolveStage:
@@ -89,44 +95,20 @@ class ResolveStage:
     def __init__(self, settings: Settings, keys: KeyStore) -> None:
         self._partition_count = settings.kafka.partitions
         self._keys = keys
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions: dict[int, Partition] = {}
 
     def restored(self, partition: int, work: Work) -> None:
-        """Reads the entities of a partition, and what was seen lately.
+        """Indexes the entities of a partition; reads its reviews, conflicts and what was seen.
 
         Raises:
-            InvariantError: an entity can't be read; to go on with a part of the truth would write
+            InvariantError: a record can't be read; to go on with a part of the truth would write
                 the rest anew.
         """
-        restored = _Partition()
-        count = 0
-        for key, value in work[ENTITIES.name].store.items():
-            entity = decode_entity(value, self._keys.sealer)
-            if isinstance(entity, Poison):
-                raise InvariantError(
-                    Code.INVARIANT_BROKEN,
-                    f"The entity {key.decode(errors='replace')} can't be read: {entity.reason}.",
-                    hint="Are these the keys with which the workspace was written?",
-                )
-            restored.workspaces[entity.workspace].put(entity)
-            count += 1
-        for key, value in work[CONFLICTS.name].store.items():
-            conflict = decode_conflict(value, self._keys.sealer)
-            if isinstance(conflict, Poison):
-                raise InvariantError(
-                    Code.INVARIANT_BROKEN,
-                    f"The conflict {key.decode(errors='replace')} can't be read: "
-                    f"{conflict.reason}.",
-                )
-            restored.conflicts.put(conflict)
-        seen = []
-        for key, value in work[RESOLVER_STATE.name].store.items():
-            workspace = workspace_of_rules(key)
-            if workspace is None:
-                seen.append((key.decode(), int(value)))
-            else:
-                restored.workspaces[workspace].rules = RuleSet.decode(value)
-        restored.seen = SeenObservations(seen)
+        restored = Partition(self._keys, work)
+        restored.restore_state(work[RESOLVER_STATE.name].store.items())
+        count = restored.restore(work[ENTITIES.name].store.items())
+        restored.restore_reviews(work[MATCH_REVIEWS.name].store.items())
+        restored.restore_conflicts(work[CONFLICTS.name].store.items())
         self._partitions[partition] = restored
         _log.info("entities restored", partition=partition, entities=count)
 
@@ -135,10 +117,15 @@ class ResolveStage:
         if batch.partition not in self._partitions:
             self.restored(batch.partition, work)
         partition = self._partitions[batch.partition]
-        for record in batch:
+        partition.work = work
+        decoded = decode_observations(
+            [record.value() or b"" for record in batch], self._keys.sealer
+        )
+        self._make_keys(decoded, partition)
+        for record, observation in zip(batch, decoded, strict=True):
             try:
-                work.count(self._resolve(record, partition, work))
-            except (InvariantError, ConfigError):
+                work.count(self._resolve(observation, partition, work))
+            except (InvariantError, ConfigError, UnavailableError):
                 raise
             except CalstreamError as error:
                 work.reject(record, error)
@@ -147,8 +134,18 @@ class ResolveStage:
                 _log.exception("record failed", stage=STAGE, offset=record.offset())
                 work.reject(record, RecordError(Code.RECORD_FAILED, type(error).__name__))
 
-    def _resolve(self, record: Record, partition: _Partition, work: Work) -> str:
-        observation = decode_observation(record.value() or b"", self._keys.sealer)
+    def _make_keys(
+        self, observations: Iterable[Observation | Poison], partition: Partition
+    ) -> None:
+        by_workspace: defaultdict[str, list[Observation]] = defaultdict(list)
+        for observation in observations:
+            if isinstance(observation, Observation):
+                by_workspace[observation.workspace].append(observation)
+        for name, its in by_workspace.items():
+            workspace = partition.workspace(name)
+            self._keys.sealer(name).make(keys_ahead(workspace, its, workspace.rules))
+
+    def _resolve(self, observation: Observation | Poison, partition: Partition, work: Work) -> str:
         if isinstance(observation, Poison):
             raise RecordError(observation.code, observation.reason)
         if work.partition != partition_of(observation.workspace, self._partition_count):
@@ -159,16 +156,19 @@ class ResolveStage:
         seen_key = f"{observation.workspace}/{observation.id}"
         if seen_key in partition.seen:
             return "duplicate"
-        workspace = partition.workspaces[observation.workspace]
+        workspace = partition.workspace(observation.workspace)
         sealer = self._keys.sealer(observation.workspace)
-        made = self._made(workspace, observation)
+        made = self._made(partition, workspace, observation)
         rules = observation.rule_set or workspace.rules
         conflicts = [
-            conflict
+            (conflict, sealer.under(key_of(entity)))
             for entity in made
             for conflict in conflict_changes(entity, rules, partition.conflicts.of(entity.key))
         ]
-        records = [(each.key.encode(), encode_conflict(each, sealer), None) for each in conflicts]
+        records = [
+            (conflict.key.encode(), encode_conflict(conflict, seal), None)
+            for conflict, seal in conflicts
+        ]
         # all or none: what is too large refuses the observation before anything is changed
         work[ENTITIES.name].put_all(
             (entity.key.encode(), encode_entity(entity, sealer), entity_headers(entity, sealer))
@@ -177,22 +177,29 @@ class ResolveStage:
         work[CONFLICTS.name].put_all(records)
         for entity in made:
             workspace.put(entity)
-        for conflict in conflicts:
+        for conflict, _seal in conflicts:
             partition.conflicts.put(conflict)
         if observation.rule_set is not None:
             key = rules_key(observation.workspace)
             work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())
             workspace.rules = observation.rule_set
+        _ask(workspace, made, work, sealer)
+        workspace.trim(_HELD_ENTITIES)
         self._mark_seen(seen_key, observation.received_at, partition, work)
         return "versions" if made else "unchanged"
 
-    def _made(self, workspace: Workspace, observation: Observation) -> Sequence[Entity]:
+    def _made(
+        self, partition: Partition, workspace: Workspace, observation: Observation
+    ) -> Sequence[Entity]:
         if observation.rule_set is None:
             return resolve(workspace, observation, workspace.rules)
-        entities, cause = workspace.entities.values(), cause_of(observation)
-        return list(refold(workspace, entities, observation.rule_set, cause))
+        entities = partition.entities(observation.workspace)
+        made = list(refold(workspace, entities, observation.rule_set, cause_of(observation)))
+        for entity in made:
+            workspace.get(entity.key)  # the indexes must know what goes
+        return made
 
-    def _mark_seen(self, key: str, received_at: int, partition: _Partition, work: Work) -> None:
+    def _mark_seen(self, key: str, received_at: int, partition: Partition, work: Work) -> None:
         state = work[RESOLVER_STATE.name]
         for old in partition.seen.expired(received_at):
             state.delete(old.encode())
@@ -209,3 +216,15 @@ class ResolveStage:
     def released(self, partition: int) -> None:
         """Drops what is derived."""
         self._partitions.pop(partition, None)
+
+
+def _ask(workspace: Workspace, made: Iterable[Entity], work: Work, sealer: Sealer) -> None:
+    """Opens and closes the reviews that new versions of contacts give reason to."""
+    changes = questions(workspace.index, workspace.reviews, made, match_rules(workspace.rules))
+    table = work[MATCH_REVIEWS.name]
+    for review in changes.closed:
+        table.delete(review.key.encode())
+        workspace.reviews.drop(review)
+    for review in changes.opened:
+        table.put(review.key.encode(), encode_review(review, sealer))
+        workspace.reviews.put(review)

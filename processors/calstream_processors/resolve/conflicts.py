@@ -92,7 +92,8 @@ def _end(entity: Entity, conflict: Conflict) -> ConflictState:
     ]
     if any(register.by_self for register in held):
         return ConflictState.OVERRULED
-    first = held[0].values if held else None
-    if all(register.values == first for register in held):
+    if len(held) < len(conflict.voices):
+        return ConflictState.PASSED  # one is another contact's now: nobody has agreed to anything
+    if all(register.values == held[0].values for register in held):
         return ConflictState.AGREED
     return ConflictState.PASSED

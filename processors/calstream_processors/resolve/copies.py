@@ -10,6 +10,9 @@ from calstream_schemas.observations import Fact, Observation
 MAX_CLAMPED = 16
 """Times in the future that a copy remembers; of more the newest."""
 
+Clamped = tuple[tuple[int, int], ...]
+"""Times in the future, each with when it was first said."""
+
 PROVISIONAL = "~"
 """First letter of the object id under which a sink announces an object that it will create."""
 
@@ -53,6 +56,14 @@ def _apply(copy: Copy, observation: Observation) -> Copy:
         # a copy without any register is news the first time: the object exists
         return copy
     return Copy(copy.id, copy.role, registers, gone, remembered)
+
+
+def join_clamped(one: Clamped, other: Clamped) -> Clamped:
+    """What two accounts of a copy remember of times in the future: of each when it came first."""
+    first: dict[int, int] = {}
+    for time, received_at in (*one, *other):
+        first[time] = min(received_at, first.get(time, received_at))
+    return tuple(sorted(first.items())[-MAX_CLAMPED:])
 
 
 def _clamp(stamp: Stamp, received_at: int, clamped: dict[int, int]) -> Stamp:

@@ -1,70 +1,108 @@
 """Which entity an object belongs to: derived indexes over the entities of one workspace."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from calstream_schemas.entities import Entity, NaturalId, kind_of
+from calstream_core.errors import Code, InvariantError
+from calstream_processors.resolve.matching import (
+    Keyed,
+    MatchKeys,
+    plain_hash,
+)
+from calstream_processors.resolve.postings import Postings
+from calstream_schemas.entities import NaturalId
+from calstream_schemas.entities.head import Head
 
 
 class IdentityIndex:
-    """Finds entities by what systems call them, and contacts by e-mail address.
+    """Finds entities by what systems call them, and contacts by what they are known by.
 
-    Derived state: rebuilt from the entities whenever they are restored.
+    Derived state: rebuilt from the entities' heads whenever they are restored.
+
+    Args:
+        keyed: hashes what they are compared by.
     """
 
-    def __init__(self, entities: Iterable[Entity] = ()) -> None:
-        self._by_natural_id: dict[tuple[str, NaturalId], str] = {}
-        self._by_email: dict[str, set[str]] = defaultdict(set)
-        self._waiting: dict[tuple[str, NaturalId], set[str]] = defaultdict(set)
-        for entity in entities:
-            self.replace(None, entity)
+    def __init__(self, keyed: Keyed = plain_hash) -> None:
+        self.keyed = keyed
+        self._by_object: Postings[str] = Postings()
+        self._by_match_key: Postings[bytes] = Postings()
+        self._referrers: Postings[str] = Postings()
+        self._keys: dict[str, tuple[bytes, ...]] = {}
+        self._merged_into: dict[str, str] = {}
+        self._members: Postings[str] = Postings()
+        self._apart: dict[str, tuple[str, ...]] = {}
 
     def find(self, kind: str, natural_id: NaturalId) -> str | None:
         """Rung 0 of the ladder: the id of the entity that has this object."""
-        return self._by_natural_id.get((kind, natural_id))
+        return self._by_object.first(f"{kind}/{natural_id}")
 
-    def contact_with_email(self, email: str) -> str | None:
-        """The next rung: the contact with this address; None unless there is exactly one.
+    def holders(self, keys: Iterable[bytes]) -> list[str]:
+        """The contacts that have one of these keys, in order."""
+        return sorted({id_ for key in keys for id_ in self._by_match_key.get(key)})
 
-        Where several have it, choosing one would be a guess that merges people.
-        """
-        found = self._by_email.get(email, set())
-        return next(iter(found)) if len(found) == 1 else None
+    def keys(self, contact: str) -> MatchKeys:
+        """What a contact is known by."""
+        return MatchKeys(self._keys.get(contact, ()))
 
-    def waiting_for(self, kind: str, natural_id: NaturalId) -> frozenset[str]:
-        """The keys of the entities that refer to an object which is no entity yet."""
-        return frozenset(self._waiting.get((kind, natural_id), ()))
+    def referrers(self, kind: str, natural_id: NaturalId) -> tuple[str, ...]:
+        """The keys of the entities that refer to an object of a kind whose entity is learned."""
+        return self._referrers.get(f"{kind}/{natural_id}")
 
-    def replace(self, before: Entity | None, after: Entity) -> None:
+    def survivor(self, contact: str) -> str:
+        """The contact that a contact is by now: itself unless it was merged."""
+        for _ in range(len(self._merged_into) + 1):
+            into = self._merged_into.get(contact)
+            if into is None:
+                return contact
+            contact = into
+        raise InvariantError(Code.INVARIANT_BROKEN, f"The contact {contact} is merged in a circle.")
+
+    def are_apart(self, one: str, other: str) -> bool:
+        """Whether somebody said that two contacts, or whoever was merged into them, are two."""
+        others = set(self._cluster(other))
+        return any(not others.isdisjoint(self._apart.get(id_, ())) for id_ in self._cluster(one))
+
+    def replace(self, before: Head | None, after: Head) -> None:
         """Takes note of a new version."""
-        for natural_id in after.copies:
-            self._by_natural_id[after.kind, natural_id] = after.id
+        old_objects = before.objects if before else ()
+        for text in old_objects:
+            if text not in after.objects:
+                self._by_object.discard(f"{after.kind}/{text}", after.id)
+        for text in after.objects:
+            if text not in old_objects:
+                self._by_object.add(f"{after.kind}/{text}", after.id)
+        old_targets = before.targets if before else ()
+        for text in old_targets:
+            if text not in after.targets:
+                self._referrers.discard(text, after.key)
+        for text in after.targets:
+            if text not in old_targets:
+                self._referrers.add(text, after.key)
         if after.kind == "contact":
-            self._replace_email(before, after)
-        self._replace_waiting(before, after)
+            self._replace_contact(after)
 
-    def _replace_email(self, before: Entity | None, after: Entity) -> None:
-        old = before.values.get("email") if before else None
-        new = after.values.get("email")
-        if isinstance(old, str) and old != new:
-            self._by_email[old].discard(after.id)
-        if isinstance(new, str):
-            self._by_email[new].add(after.id)
+    def _replace_contact(self, after: Head) -> None:
+        id_ = after.id
+        old = self._keys.get(id_, ())
+        for key in old:
+            if key not in after.match_keys:
+                self._by_match_key.discard(key, id_)
+        for key in after.match_keys:
+            if key not in old:
+                self._by_match_key.add(key, id_)
+        self._keys[id_] = after.match_keys
+        was_into = self._merged_into.pop(id_, None)
+        if was_into is not None:
+            self._members.discard(was_into, id_)
+        if after.merged_into is not None:
+            self._merged_into[id_] = after.merged_into
+            self._members.add(after.merged_into, id_)
+        if after.apart:
+            self._apart[id_] = after.apart
+        else:
+            self._apart.pop(id_, None)
 
-    def _replace_waiting(self, before: Entity | None, after: Entity) -> None:
-        if before is not None:
-            for target in unresolved(before):
-                self._waiting[target].discard(before.key)
-        for target in unresolved(after):
-            self._waiting[target].add(after.key)
-
-
-def unresolved(entity: Entity) -> list[tuple[str, NaturalId]]:
-    """The objects that an entity refers to and that have no entity yet."""
-    found = []
-    for _group, field in kind_of(entity.kind).references:
-        text = entity.values.get(field.name)
-        if isinstance(text, str) and field.name not in entity.references:
-            assert field.reference is not None
-            found.append((field.reference, NaturalId.parse(text)))
-    return found
+    def _cluster(self, contact: str) -> Iterator[str]:
+        yield contact
+        for member in self._members.get(contact):
+            yield from self._cluster(member)

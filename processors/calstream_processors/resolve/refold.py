@@ -1,10 +1,11 @@
 """Folds entities again from their own copies, under other rules. Pure; `entities` is enough."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from calstream_processors.resolve.fold import fold
-from calstream_processors.resolve.resolver import WorkspaceState, references
+from calstream_processors.resolve.versions import with_copies
+from calstream_processors.resolve.workspace_state import WorkspaceState
 from calstream_schemas.entities import Cause, Decision, Entity, Value, kind_of
 from calstream_schemas.rule_sets import RuleSet
 
@@ -39,17 +40,13 @@ def refold(
         cause: of the new versions.
     """
     for entity in sorted(entities, key=lambda each: each.key):
-        values, decisions = fold(kind_of(entity.kind), entity.copies.values(), rules)
-        if values == entity.values and decisions == entity.decisions:
-            continue
-        yield replace(
-            entity,
-            version=entity.version + 1,
-            cause=cause,
-            values=values,
-            decisions=decisions,
-            references=references(state, entity.workspace, entity.kind, values),
-        )
+        after = with_copies(state, entity, entity.copies, cause, rules)
+        if (after.values, after.decisions, after.match_keys) != (
+            entity.values,
+            entity.decisions,
+            entity.match_keys,
+        ):
+            yield after
 
 
 def field_changes(entity: Entity, rules: RuleSet) -> list[FieldChange]:

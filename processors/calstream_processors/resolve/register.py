@@ -45,6 +45,12 @@ def state(register: Register | None, values: Values, stamp: Stamp) -> Register:
     return _with(register, register.stamps, differed)
 
 
+def join(one: Register | None, other: Register | None) -> Register:
+    """The newer of two registers of the same group of the same object; one may be missing."""
+    present = [register for register in (one, other) if register is not None]
+    return max(present, key=lambda r: (order_of(r.stamps[-1]), canonical(r.values), r.stamps))
+
+
 def _plain(stamp: Stamp) -> Stamp:
     # who said the values that no longer stand is of no interest; dropping it keeps order out of it
     return stamp._replace(by_self=False)

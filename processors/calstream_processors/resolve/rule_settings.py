@@ -36,6 +36,8 @@ def rule_set_of(name: str, workspace: WorkspaceSettings) -> RuleSet:
         owners={**pattern.owners, **{_key(text): role for text, role in asked.owners.items()}},
         precedence=(*first, *(role for role in pattern.precedence if role not in first)),
         conflict_window_seconds=asked.conflict_window_seconds,
+        ignore_plus_addresses=asked.ignore_plus_addresses,
+        ignore_dots=asked.ignore_dots,
     )
 
 

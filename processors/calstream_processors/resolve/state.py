@@ -1,41 +1,70 @@
 """The resolver's state in memory: decoded entities, indexes and the observations seen lately."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
+from calstream_processors.resolve.questions import OpenReviews
 from calstream_schemas.conflicts import Conflict, ConflictState
 from calstream_schemas.entities import Entity
-from calstream_schemas.rule_sets import RuleSet
+from calstream_schemas.entities.head import Head, head_of
 
 SEEN_FOR_MICROSECONDS = 7 * 24 * 60 * 60 * MICROSECONDS_PER_SECOND
 """How long an observation's id is remembered: longer than any source redelivers."""
 
 
-@dataclass
+Fetch = Callable[[str], Entity | None]
+"""Reads the newest version of an entity from where it is kept."""
+
+
+def _nothing(_key: str) -> None:
+    return None
+
+
 class Workspace:
     """One workspace's state. Fulfils `WorkspaceState`.
 
+    The index is whole; of the entities only those that were asked for lately are held decoded.
+
     Attributes:
         rules: those that were observed last; until then the default pattern's.
+
+    Args:
+        index: empty; it is filled by `know` and `put`.
+        fetch: for entities that are not held. By default there are none.
     """
 
-    entities: dict[str, Entity] = field(default_factory=dict)
-    index: IdentityIndex = field(default_factory=IdentityIndex)
-    rules: RuleSet = CALENDAR_TO_CRM
+    def __init__(self, index: IdentityIndex | None = None, fetch: Fetch = _nothing) -> None:
+        self.index = index or IdentityIndex()
+        self.reviews = OpenReviews()
+        self.rules = CALENDAR_TO_CRM
+        self.entities: dict[str, Entity] = {}
+        self._fetch = fetch
 
     def get(self, key: str) -> Entity | None:
         """The newest version of an entity."""
-        return self.entities.get(key)
+        held = self.entities.pop(key, None) or self._fetch(key)
+        if held is not None:
+            self.entities[key] = held  # the last in the dictionary is the one asked for last
+        return held
+
+    def know(self, head: Head) -> None:
+        """Takes an entity into the index that is kept elsewhere."""
+        self.index.replace(None, head)
 
     def put(self, entity: Entity) -> None:
-        """Takes a new version in."""
-        self.index.replace(self.entities.get(entity.key), entity)
+        """Takes a new version in; the one before it is held since it was asked for."""
+        before = self.entities.pop(entity.key, None)
+        self.index.replace(head_of(before) if before else None, head_of(entity))
         self.entities[entity.key] = entity
+
+    def trim(self, most: int) -> None:
+        """Holds no more than so many entities, those that were asked for last."""
+        while len(self.entities) > most:
+            del self.entities[next(iter(self.entities))]
 
 
 class OpenConflicts:

@@ -1,46 +1,69 @@
 """Entities as records of the `entities` topic: bytes, headers, and back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import orjson
 
-from calstream_core.errors import CalstreamError, Code
-from calstream_core.sealing import Sealer
+from calstream_core.errors import CalstreamError, Code, UnavailableError
+from calstream_core.sealing import Erased, KeyName, Seal, Sealer, contact_key, object_key
 from calstream_schemas import codec
 from calstream_schemas.cells import from_avro, to_avro
-from calstream_schemas.codec import Poison
-from calstream_schemas.entities.fields import KINDS, Kind, kind_of
+from calstream_schemas.codec import Decoded, Poison
+from calstream_schemas.entities.fields import CONTACT, KINDS, Kind, kind_of
+from calstream_schemas.entities.head import targets_of
 from calstream_schemas.entities.model import (
     Cause,
     Copy,
     Decision,
     Entity,
+    Merge,
     NaturalId,
     Register,
     Stamp,
 )
+from calstream_schemas.key_loading import load_keys
 
 _KIND_BY_RECORD = {kind.record: kind for kind in KINDS.values()}
 
 Headers = list[tuple[str, bytes]]
 
 
+def key_of(entity: Entity) -> KeyName:
+    """What an entity is sealed with: the key of the person whose it is, else one of its own.
+
+    An entity that refers to a person is that person's, once we know who it is.
+    """
+    if entity.kind == CONTACT.name:
+        return contact_key(entity.id)
+    for _group, field in kind_of(entity.kind).references:
+        person = entity.references.get(field.name)
+        if field.reference == CONTACT.name and person is not None:
+            return contact_key(person)
+    return object_key(entity.kind, entity.id)
+
+
 def encode_entity(entity: Entity, sealer: Sealer) -> bytes:
-    """An entity's value. The same entity gives the same bytes."""
+    """An entity's value. The same entity gives the same bytes while the key is the same."""
     kind = kind_of(entity.kind)
+    seal = sealer.under(key_of(entity))
     order = sorted(entity.copies)
     body: dict[str, Any] = {
         "id": entity.id,
         "workspace": entity.workspace,
         "version": entity.version,
+        "objects": [str(id_) for id_ in order],
+        "targets": list(targets_of(entity)),
+        "match_keys": list(entity.match_keys),
+        "merge": _merge_to_avro(entity.merge) if entity.merge else None,
+        "apart": list(entity.apart),
         "created_at": entity.created_at,
         "cause": {
             "observation_id": entity.cause.observation_id,
             "received_at": entity.cause.received_at,
             "occurred_at": entity.cause.occurred_at,
         },
-        "copies": [_copy_to_avro(kind, entity.copies[id_], sealer) for id_ in order],
+        "copies": [_copy_to_avro(kind, entity.copies[id_], seal) for id_ in order],
         "decisions": [
             {"group": name, "copy": order.index(decision.id), "rule": decision.rule}
             for name, decision in sorted(entity.decisions.items())
@@ -48,25 +71,44 @@ def encode_entity(entity: Entity, sealer: Sealer) -> bytes:
         "references": [{"field": f, "id": id_} for f, id_ in sorted(entity.references.items())],
     }
     for name, field in kind.field_by_name.items():
-        body[name] = to_avro(kind.name, field, entity.values.get(name), sealer)
+        body[name] = to_avro(kind.name, field, entity.values.get(name), seal)
     return codec.encode(kind.record, body)
 
 
 def content_hash(entity: Entity, sealer: Sealer) -> bytes:
     """A keyed hash of the truth alone: equal when the folded values are equal."""
-    folded = orjson.dumps([sorted(entity.values.items()), sorted(entity.references.items())])
+    folded = orjson.dumps(
+        [sorted(entity.values.items()), sorted(entity.references.items())],
+        default=_erased,
+        option=orjson.OPT_PASSTHROUGH_DATACLASS,
+    )
     return sealer.keyed_hash("entity.content", folded)
+
+
+def email_hash(email: str, sealer: Sealer) -> str:
+    """By what a contact is found by its address without opening anything."""
+    return sealer.keyed_hash("contact.email", email.encode()).hex()
 
 
 def entity_headers(entity: Entity, sealer: Sealer) -> Headers:
     """Headers by which a reader can skip a record without decoding it."""
-    return [
+    headers = [
         ("kind", entity.kind.encode()),
         ("version", str(entity.version).encode()),
         ("content_hash", content_hash(entity, sealer).hex().encode()),
         ("ce_id", entity.cause.observation_id.encode()),
         ("ce_time", str(entity.cause.received_at).encode()),
     ]
+    email = entity.values.get("email")
+    if entity.kind == CONTACT.name and isinstance(email, str):
+        headers.append(("email_hash", email_hash(email, sealer).encode()))
+    return headers
+
+
+def _erased(value: Any) -> str:
+    if isinstance(value, Erased):
+        return f"erased {value.box.data.hex()}"
+    raise TypeError
 
 
 def decode_entity(raw: bytes, sealer_of: Callable[[str], Sealer]) -> Entity | Poison:
@@ -75,8 +117,36 @@ def decode_entity(raw: bytes, sealer_of: Callable[[str], Sealer]) -> Entity | Po
     Args:
         raw: the value.
         sealer_of: gives the sealer of a workspace.
+
+    Raises:
+        UnavailableError: the key store does not answer.
     """
-    decoded = codec.decode(raw)
+    return _opened(codec.decode(raw), raw, sealer_of)
+
+
+def decode_entities(
+    raws: Sequence[bytes], sealer_of: Callable[[str], Sealer]
+) -> list[Entity | Poison]:
+    """Reads several values, with one query for all keys that are not at hand.
+
+    Raises:
+        UnavailableError: the key store does not answer.
+    """
+    decoded = [codec.decode(raw) for raw in raws]
+    load_keys(decoded, _key_ids, sealer_of)
+    return [_opened(each, raw, sealer_of) for each, raw in zip(decoded, raws, strict=True)]
+
+
+def _key_ids(decoded: Decoded) -> Iterator[str]:
+    # those of the truth: as a rule the copies have no other
+    for value in decoded.body.values():
+        if isinstance(value, dict) and "box" in value:
+            yield value["key_id"]
+
+
+def _opened(
+    decoded: Decoded | Poison, raw: bytes, sealer_of: Callable[[str], Sealer]
+) -> Entity | Poison:
     if isinstance(decoded, Poison):
         return decoded
     kind = _KIND_BY_RECORD.get(decoded.record)
@@ -84,13 +154,15 @@ def decode_entity(raw: bytes, sealer_of: Callable[[str], Sealer]) -> Entity | Po
         return Poison(raw, Code.RECORD_UNREADABLE, f"a {decoded.record} is no entity")
     try:
         return _entity(kind, decoded.body, sealer_of(decoded.body["workspace"]))
+    except UnavailableError:
+        raise  # of the key store; says nothing of the record
     except CalstreamError as error:
         return Poison(raw, error.code, error.message)
     except (KeyError, IndexError, ValueError) as error:
         return Poison(raw, Code.RECORD_UNREADABLE, f"not a {decoded.record}: {error!r}")
 
 
-def _copy_to_avro(kind: Kind, copy: Copy, sealer: Sealer) -> dict[str, Any]:
+def _copy_to_avro(kind: Kind, copy: Copy, seal: Seal) -> dict[str, Any]:
     return {
         **copy.id._asdict(),
         "role": copy.role,
@@ -102,7 +174,7 @@ def _copy_to_avro(kind: Kind, copy: Copy, sealer: Sealer) -> dict[str, Any]:
                 "cells": [
                     {
                         "field": field,
-                        "value": to_avro(kind.name, kind.field_by_name[field], value, sealer),
+                        "value": to_avro(kind.name, kind.field_by_name[field], value, seal),
                     }
                     for field, value in sorted(register.values.items())
                 ],
@@ -136,6 +208,29 @@ def _entity(kind: Kind, body: dict[str, Any], sealer: Sealer) -> Entity:
         },
         decisions=decisions,
         references={item["field"]: item["id"] for item in body["references"]},
+        match_keys=tuple(body["match_keys"]),
+        merge=_merge_from_avro(body["merge"]) if body["merge"] else None,
+        apart=tuple(body["apart"]),
+    )
+
+
+def _merge_to_avro(merge: Merge) -> dict[str, Any]:
+    return {
+        "into": merge.into,
+        "by": merge.by,
+        "at": merge.at,
+        "objects": [str(id_) for id_ in merge.objects],
+        "shared": [str(id_) for id_ in merge.shared],
+    }
+
+
+def _merge_from_avro(body: dict[str, Any]) -> Merge:
+    return Merge(
+        into=body["into"],
+        by=body["by"],
+        at=body["at"],
+        objects=tuple(NaturalId.parse(text) for text in body["objects"]),
+        shared=tuple(NaturalId.parse(text) for text in body["shared"]),
     )
 
 

@@ -8,8 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-Value = str | int | bool | tuple[str, ...] | None
-"""A field's value. None means that the system says it is empty; absent is not the same."""
+from calstream_core.sealing import Erased
+
+Value = str | int | bool | tuple[str, ...] | Erased | None
+"""A field's value. None means that the system says it is empty; absent is not the same.
+
+Erased is the value of a sealed field whose key was destroyed. It equals nothing but itself, is
+found by nothing, and is written nowhere but where it stood.
+"""
 
 Values = Mapping[str, Value]
 """Values by field name. A field that is not in it is absent: nothing was said of it."""
@@ -116,6 +122,25 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
+class Merge:
+    """Says that an entity is another one, on somebody's word. Its copies are the other's now.
+
+    Attributes:
+        into: the id of the entity that it is; that one may have been merged in its turn.
+        by: who decided.
+        at: when it was decided, microseconds.
+        objects: the copies that it brought; an unmerge gives them back.
+        shared: those of them that the other had too, and keeps after an unmerge.
+    """
+
+    into: str
+    by: str
+    at: int
+    objects: tuple[NaturalId, ...] = ()
+    shared: tuple[NaturalId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Entity:
     """One version of one entity.
 
@@ -125,6 +150,9 @@ class Entity:
         values: the truth: the values of every group that somebody spoke of.
         decisions: for each of those groups who decided it, and by which rule.
         references: for each reference field that is known, the id of the entity it points to.
+        match_keys: what a contact is known by: a letter for the kind of key and a keyed hash each.
+        merge: set if it was merged into another one; then it has no copies.
+        apart: ids of contacts of which somebody said that they are other people.
     """
 
     workspace: str
@@ -137,6 +165,9 @@ class Entity:
     values: Values = field(default_factory=dict)
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     references: Mapping[str, str] = field(default_factory=dict)
+    match_keys: tuple[bytes, ...] = ()
+    merge: Merge | None = None
+    apart: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from calstream_core.clock import to_iso, to_microseconds
+from calstream_core.sealing import Erased
 from calstream_schemas.entities import Value
 
 Texts = tuple[str | None, ...]
@@ -82,7 +83,7 @@ def canonical_instant(text: str | None) -> str | None:
 
 
 def _text(value: Value) -> str | None:
-    return None if value is None else clean(str(value))
+    return None if value is None or isinstance(value, Erased) else clean(str(value))
 
 
 def _write_text(values: OurValues) -> Texts:

@@ -32,6 +32,7 @@ from calstream_sinks.runner.decision import Nothing, decide, operation_id, proje
 from calstream_sinks.runner.journal import Burial, Journal
 from calstream_sinks.runner.learned import AnySink, Learned, copy_at
 from calstream_sinks.runner.retry import HORIZON_SECONDS, backoff_seconds
+from calstream_sinks.runner.survivors import first_to_write, ledger_of
 from calstream_sinks.runner.view import AskedView, LocalView
 
 _log = structlog.get_logger()
@@ -136,6 +137,13 @@ class Delivery:
         entity = self._view.entity(key)
         if entity is None:
             return None
+        if entity.merge is not None:
+            await self._leave_to_survivor(entity)
+            return None
+        owner = first_to_write(entity, self._view, self._sink_id)
+        if owner is not None:
+            await self._wait(entity, self._view.ledger(key), owner)
+            return None
         view = AskedView(self._view)
         wanted = self._sink.project(entity, view)
         if isinstance(wanted, Waiting):
@@ -144,7 +152,22 @@ class Delivery:
             self._unsettled.pop(key, None)
         if not isinstance(wanted, Projection):
             return None
-        return self._job(entity, wanted, self._view.ledger(key), frozenset(view.asked - {key}))
+        ledger = ledger_of(entity, self._view, self._sink_id)
+        known = self._view.ledger(key)
+        if known is not None and (ledger is None or ledger.external_id != known.external_id):
+            self._written.pop(key, None)  # what was written last was written to another object
+        return self._job(entity, wanted, ledger, frozenset(view.asked - {key}))
+
+    async def _leave_to_survivor(self, entity: Entity) -> None:
+        """Writes nothing for an entity that is another one: that one is written."""
+        ledger = self._view.ledger(entity.key)
+        self.forget(entity.key)
+        settled = ledger is None or ledger.state is LedgerState.DONE
+        if ledger is not None and not (settled and ledger.projection_hash is None):
+            # its object may be the survivor's now, who writes it: what it holds is not known
+            entry = self._entry(entity, ledger, LedgerState.DONE, projection_hash=None)
+            await self._journal.commit(entries={entity.key: entry})
+        self._wake(entity.key)
 
     def _job(
         self,

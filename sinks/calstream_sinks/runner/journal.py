@@ -5,19 +5,20 @@ intent, a result with the success. It is durable, and in the local view, when `c
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from calstream_core.errors import Code
 from calstream_core.kafka import partition_of
 from calstream_core.metrics import DEAD_LETTERS
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import KeyName, KeyStore
 from calstream_core.settings import KafkaSettings
 from calstream_engine import StateWriter, Work
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import encode_entity, entity_headers
 from calstream_schemas.ledger import LedgerEntry, encode_ledger_entry
-from calstream_schemas.observations import Observation, encode_observation
+from calstream_schemas.observations import Observation, encode_observation, sealed_with
 from calstream_schemas.topics import OBSERVATIONS, full_name, sink_dead
 from calstream_sinks.runner.view import LocalView
 
@@ -69,9 +70,11 @@ class Journal:
 
         Raises:
             FencedError: a partition is another worker's now; nothing of it counts.
-            UnavailableError: the broker does not confirm.
+            UnavailableError: the broker does not confirm, or the key store does not answer.
         """
         works: dict[int, Work] = {}
+        observations = list(observations)
+        await self._make_keys(observations)
         for observation in observations:
             self._observe(self._work(works, observation.workspace), observation)
         for key, entry in (entries or {}).items():
@@ -92,6 +95,16 @@ class Journal:
         if known is None:
             known = works[partition] = self._writer.work(partition)
         return known
+
+    async def _make_keys(self, observations: Iterable[Observation]) -> None:
+        """Makes the keys that are missing in one go, and beside the loop: it may take a while."""
+        wanted: defaultdict[str, list[KeyName]] = defaultdict(list)
+        for observation in observations:
+            key = sealed_with(observation)
+            if key is not None:
+                wanted[observation.workspace].append(key)
+        for workspace, names in wanted.items():
+            await asyncio.to_thread(self._keys.sealer(workspace).make, names)
 
     def _observe(self, work: Work, observation: Observation) -> None:
         sealer = self._keys.sealer(observation.workspace)

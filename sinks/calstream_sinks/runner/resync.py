@@ -67,7 +67,9 @@ class Verifier:
         held = {
             key: entry
             for key in keys
-            if (entry := self._view.ledger(key)) is not None and entry.external_id is not None
+            if (entry := self._view.ledger(key)) is not None
+            and entry.external_id is not None
+            and not self._was_merged(key)  # its survivor is looked at
         }
         if mode is ResyncMode.VERIFY and held:
             kind = next(iter(held)).split("/", 2)[1]
@@ -116,6 +118,10 @@ class Verifier:
             await self._journal.commit(observations=[told], entries={key: entry})
         else:
             await self._distrust(key, entry, now)
+
+    def _was_merged(self, key: str) -> bool:
+        entity = self._view.entity(key)
+        return entity is not None and entity.merge is not None
 
     def _forget(self, key: str) -> None:
         self._delivery.forget(key)

@@ -1,8 +1,9 @@
 """The runner of one sink: keeps the view of the truth, and has workers settle what is due."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import faust
@@ -28,8 +29,8 @@ from calstream_engine import (
 )
 from calstream_engine.state.store import PartitionStore
 from calstream_schemas.codec import Poison
-from calstream_schemas.entities import kind_of_key
-from calstream_schemas.entities.avro import decode_entity
+from calstream_schemas.entities import Entity, kind_of_key
+from calstream_schemas.entities.avro import decode_entities
 from calstream_schemas.ledger import LedgerState, decode_ledger_entry
 from calstream_schemas.topics import ENTITIES, full_name, sink_ledger
 from calstream_sinks.runner.delivery import Delivery
@@ -39,6 +40,7 @@ from calstream_sinks.runner.resync import ResyncMode, ResyncProgress, Verifier
 from calstream_sinks.runner.view import LocalView
 
 _RETRY_SECONDS = 1
+_AT_ONCE = 1000  # entities that are decoded together when a partition is restored
 _log = structlog.get_logger()
 
 
@@ -190,19 +192,18 @@ class SinkRunner:
         """Takes a partition's entities and ledger in, and looks at every key."""
         for key, value in self._writer.work(partition)[LEDGER].store.items():
             self._put_ledger(partition, key.decode(errors="replace"), value)
-        for key, value in store.items():
-            self._put_entity(partition, key.decode(errors="replace"), value)
+        self._put_store(partition, store)
         self._live.add(partition)
         for ours in self._view.keys({partition}, self._sink.manifest.kinds):
             self._schedule.add(ours)
 
     def changed(self, partition: int, batch: Batch) -> None:
         """Takes new versions in, and looks at whom they affect."""
-        for record in batch:
-            key, value = (record.key() or b"").decode(errors="replace"), record.value()
-            if value is not None and self._put_entity(partition, key, value):
-                entity = self._view.entity(key)
-                assert entity is not None
+        records = ((record.key() or b"", record.value()) for record in batch)
+        entities = self._decoded([(key, value) for key, value in records if value is not None])
+        for entity in entities:
+            if self._view.put_entity(partition, entity):
+                key = entity.key
                 for affected in {*self._sink.affected(entity), *self._view.waiting_for(key)}:
                     self._delivery.caused(affected, entity.cause)
                     self._schedule.add(affected)
@@ -216,15 +217,26 @@ class SinkRunner:
             self._delivery.forget(key)
         self._view.drop_partition(partition)
 
-    def _put_entity(self, partition: int, key: str, value: bytes) -> bool:
-        """Takes a version in; False if it is not wanted, not readable or not news."""
-        if not self._wanted(key):
-            return False
-        entity = decode_entity(value, self._keys.sealer)
-        if isinstance(entity, Poison):
-            _log.error("unreadable entity", sink=self.sink_id, key=key, reason=entity.reason)
-            return False
-        return entity.key == key and self._view.put_entity(partition, entity)
+    def _put_store(self, partition: int, store: PartitionStore) -> None:
+        """Takes all entities of a partition in."""
+        rest = iter(store.items())
+        while some := list(islice(rest, _AT_ONCE)):
+            for entity in self._decoded(some):
+                self._view.put_entity(partition, entity)
+
+    def _decoded(self, records: Iterable[tuple[bytes, bytes]]) -> Iterator[Entity]:
+        """The entities of these keys and values that are wanted and readable."""
+        wanted = [
+            (name, value)
+            for key, value in records
+            if self._wanted(name := key.decode(errors="replace"))
+        ]
+        found = decode_entities([value for _name, value in wanted], self._keys.sealer)
+        for (name, _value), entity in zip(wanted, found, strict=True):
+            if isinstance(entity, Poison):
+                _log.error("unreadable entity", sink=self.sink_id, key=name, reason=entity.reason)
+            elif entity.key == name:
+                yield entity
 
     def _put_ledger(self, partition: int, key: str, value: bytes) -> None:
         entry = decode_ledger_entry(value)
@@ -242,8 +254,7 @@ class SinkRunner:
         for partition in sorted(self._live):
             store, records = await replay(self.app, ENTITIES.name, partition)
             if partition in self._live:  # not taken away meanwhile
-                for key, value in store.items():
-                    self._put_entity(partition, key.decode(errors="replace"), value)
+                self._put_store(partition, store)
                 progress.replayed += records
         await self._recheck(progress)
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
-from calstream_schemas.entities import Entity
+from calstream_schemas.entities import Entity, Merge, entity_key
 from calstream_schemas.ledger import LedgerEntry
 
 
@@ -16,6 +16,7 @@ class LocalView:
         self._partition_keys: dict[int, set[str]] = defaultdict(set)
         self._referring: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._waiting: dict[str, set[str]] = defaultdict(set)
+        self._members: dict[str, set[str]] = defaultdict(set)
 
     def entity(self, key: str) -> Entity | None:
         """The newest version of an entity, if it is known."""
@@ -40,6 +41,13 @@ class LocalView:
         """The keys that wait for a key to move."""
         return frozenset(self._waiting.get(key, ()))
 
+    def merged_into(self, key: str) -> list[str]:
+        """The keys of the entities that were merged into one, and of those merged into them."""
+        found: list[str] = []
+        for member in sorted(self._members.get(key, ())):
+            found += [member, *self.merged_into(member)]
+        return found
+
     def keys(self, partitions: Collection[int], kinds: Collection[str]) -> Iterator[str]:
         """The keys of these partitions and kinds."""
         for partition in partitions:
@@ -59,6 +67,8 @@ class LocalView:
             if known.version > entity.version:
                 return False
             self._forget_references(known)
+        if entity.merge is not None:
+            self._members[_survivor_key(entity, entity.merge)].add(entity.key)
         self._entities[entity.key] = entity
         self._partition_keys[partition].add(entity.key)
         for field, id_ in entity.references.items():
@@ -87,6 +97,12 @@ class LocalView:
     def _forget_references(self, entity: Entity) -> None:
         for field, id_ in entity.references.items():
             self._referring[field, id_].discard(entity.key)
+        if entity.merge is not None:
+            self._members[_survivor_key(entity, entity.merge)].discard(entity.key)
+
+
+def _survivor_key(entity: Entity, merge: Merge) -> str:
+    return entity_key(entity.workspace, entity.kind, merge.into)
 
 
 class AskedView:

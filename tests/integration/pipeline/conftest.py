@@ -31,7 +31,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from calstream_core.clock import now_microseconds
 from calstream_core.kafka import partition_of
-from calstream_core.sealing import KeyStore
+from calstream_core.sealing import open_keys
 from calstream_core.settings import load_settings
 from calstream_ops.demo.crm import Crm
 from calstream_ops.stack.child import Child, ChildSpec, Lifeline
@@ -163,7 +163,7 @@ class Installation:
         loaded = load_settings(self.file, {})
         self.settings = loaded.settings
         self.kafka = loaded.settings.kafka
-        self.keys = KeyStore(loaded.settings.state.directory / "keys")
+        self.keys = open_keys(loaded.settings)
         TopicAdmin(bootstrap_servers, loaded.settings).create()
         specs = process_specs(loaded, sandbox_listen=sandbox)
         self._processes = {spec.name: Process(spec, root) for spec in specs}

@@ -1,0 +1,144 @@
+"""Seals and opens the values of one workspace, and hashes them for matching.
+
+Deterministic authenticated encryption (AES-SIV, RFC 5297), so that a replay gives the same bytes
+and equal values under one key compare equal while sealed. The context (which field of what) is
+authenticated: a sealed value moved to another field does not open. The key's id stands beside
+every box.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from calstream_core.errors import Code, SecurityError
+from calstream_core.sealing.names import KeyName
+
+
+class Box(NamedTuple):
+    """A sealed value and the id of the key that opens it."""
+
+    key_id: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What stands in place of a value whose key was destroyed: nobody can read it any more.
+
+    It keeps the box, so that a record which holds it is written again with the same bytes.
+    """
+
+    box: Box
+
+    def __str__(self) -> str:
+        return "erased"
+
+
+class Key(NamedTuple):
+    """A data key that is ready for use."""
+
+    id: str
+    cipher: AESSIV
+
+
+class Keys(Protocol):
+    """The data keys of one workspace, as a sealer needs them."""
+
+    def named(self, name: KeyName) -> Key:
+        """The key of a name; made if there is none."""
+
+    def known(self, key_id: str) -> AESSIV | None:
+        """The key of an id; None if it was destroyed.
+
+        Raises:
+            SecurityError: there never was such a key here.
+        """
+
+    def make(self, names: Iterable[KeyName]) -> None:
+        """Makes those that are missing and has all of them at hand, in one go."""
+
+    def load(self, key_ids: Iterable[str]) -> None:
+        """Has these at hand, in one go; those that are not there are left out."""
+
+
+class Seal:
+    """Seals under one key, which is looked up, or made, when it is first needed."""
+
+    __slots__ = ("_key", "_keys", "_name", "_workspace")
+
+    def __init__(self, workspace: bytes, keys: Keys, name: KeyName) -> None:
+        self._workspace = workspace
+        self._keys = keys
+        self._name = name
+        self._key: Key | None = None
+
+    def seal(self, context: str, plain: bytes) -> Box:
+        """Seals a value; the same value in the same context gives the same box.
+
+        Raises:
+            UnavailableError: the key is not at hand and the database does not answer.
+        """
+        key = self._key
+        if key is None:
+            key = self._key = self._keys.named(self._name)
+        # one byte in front: the cipher refuses an empty message
+        return Box(key.id, key.cipher.encrypt(b"\x01" + plain, [self._workspace, context.encode()]))
+
+
+class Sealer:
+    """Seals and opens the values of one workspace. Safe in any thread."""
+
+    def __init__(self, workspace: str, keys: Keys, hash_key: bytes) -> None:
+        self._workspace = workspace.encode()
+        self._keys = keys
+        self._hash_key = hash_key
+
+    def under(self, name: KeyName) -> Seal:
+        """What seals with the key of that name. Costs nothing until something is sealed."""
+        return Seal(self._workspace, self._keys, name)
+
+    def open(self, context: str, box: Box) -> bytes | Erased:
+        """Opens a box; Erased if its key was destroyed.
+
+        Raises:
+            SecurityError: the key is not ours, the context is another, or the bytes were changed.
+            UnavailableError: the key is not at hand and the database does not answer.
+        """
+        cipher = self._keys.known(box.key_id)
+        if cipher is None:
+            return Erased(box)
+        try:
+            return cipher.decrypt(box.data, [self._workspace, context.encode()])[1:]
+        except (InvalidTag, ValueError) as error:
+            raise SecurityError(
+                Code.SEAL_BROKEN,
+                f"A sealed value of {context} does not open: its bytes or its place were changed.",
+            ) from error
+
+    def make(self, names: Iterable[KeyName]) -> None:
+        """Makes the keys that are missing of these, in one transaction for all.
+
+        Whoever handles a batch calls it first, so that no single value waits for the database.
+
+        Raises:
+            UnavailableError: the database does not answer.
+        """
+        self._keys.make(names)
+
+    def load(self, key_ids: Iterable[str]) -> None:
+        """Has the keys of these ids at hand, with one query for all that are not.
+
+        Raises:
+            UnavailableError: the database does not answer.
+        """
+        self._keys.load(key_ids)
+
+    def keyed_hash(self, context: str, value: bytes) -> bytes:
+        """A 16-byte hash for comparing values without showing them."""
+        message = context.encode() + b"\x00" + value
+        return hmac.digest(self._hash_key, message, hashlib.sha256)[:16]

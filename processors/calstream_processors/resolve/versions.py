@@ -1,0 +1,84 @@
+"""Makes a new version of an entity from its copies: the fold and all that follows from it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from calstream_processors.resolve.fold import fold
+from calstream_processors.resolve.matching import keys_of_copies, match_rules
+from calstream_processors.resolve.workspace_state import WorkspaceState
+from calstream_schemas.entities import Cause, Copy, Entity, NaturalId, Values, entity_id, kind_of
+from calstream_schemas.entities.head import LEARNED
+from calstream_schemas.observations import Observation
+from calstream_schemas.rule_sets import RuleSet
+
+
+def cause_of(observation: Observation) -> Cause:
+    """The observation as what made a version."""
+    return Cause(observation.id, observation.received_at, observation.occurred_at)
+
+
+def with_copies(
+    state: WorkspaceState,
+    before: Entity,
+    copies: Mapping[NaturalId, Copy],
+    cause: Cause,
+    rules: RuleSet,
+) -> Entity:
+    """The next version of an entity, which has these copies."""
+    values, decisions = fold(kind_of(before.kind), copies.values(), rules)
+    return replace(
+        before,
+        version=before.version + 1,
+        cause=cause,
+        copies=copies,
+        values=values,
+        decisions=decisions,
+        references=_references(state, before.workspace, before.kind, values),
+        match_keys=_match_keys(state, before.kind, copies.values(), values, rules),
+    )
+
+
+def pointing_at(
+    state: WorkspaceState, kind: str, objects: Iterable[NaturalId], id_: str, cause: Cause
+) -> list[Entity]:
+    """New versions of the entities that refer to objects of a kind, which are `id_`'s now."""
+    targets = {str(natural_id): natural_id for natural_id in objects}
+    keys = sorted({key for one in targets.values() for key in state.index.referrers(kind, one)})
+    made = []
+    for key in keys:
+        referrer = state.get(key)
+        if referrer is None:
+            continue
+        references = dict(referrer.references)
+        for _group, field in kind_of(referrer.kind).references:
+            if field.reference == kind and referrer.values.get(field.name) in targets:
+                references[field.name] = id_
+        if references != referrer.references:
+            made.append(
+                replace(referrer, version=referrer.version + 1, cause=cause, references=references)
+            )
+    return made
+
+
+def _match_keys(
+    state: WorkspaceState, kind: str, copies: Iterable[Copy], values: Values, rules: RuleSet
+) -> tuple[bytes, ...]:
+    if kind != "contact":
+        return ()
+    return tuple(keys_of_copies(copies, values, match_rules(rules), state.index.keyed))
+
+
+def _references(state: WorkspaceState, workspace: str, kind: str, values: Values) -> dict[str, str]:
+    """The ids of the entities that the reference fields point to, where they are known."""
+    found = {}
+    for _group, field in kind_of(kind).references:
+        text = values.get(field.name)
+        if not isinstance(text, str) or field.reference is None:
+            continue
+        target = NaturalId.parse(text)
+        known = state.index.find(field.reference, target)
+        if known is None and field.reference not in LEARNED:
+            known = entity_id(workspace, field.reference, target)
+        if known is not None:
+            found[field.name] = known
+    return found

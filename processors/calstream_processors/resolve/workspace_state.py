@@ -1,0 +1,17 @@
+"""What resolving reads of a workspace. A protocol, so that the pure part knows no table."""
+
+from typing import Protocol
+
+from calstream_processors.resolve.identity import IdentityIndex
+from calstream_schemas.entities import Entity
+
+
+class WorkspaceState(Protocol):
+    """What the resolver reads: the newest versions of a workspace, and its indexes."""
+
+    @property
+    def index(self) -> IdentityIndex:
+        """The workspace's indexes."""
+
+    def get(self, key: str) -> Entity | None:
+        """The newest version of an entity."""

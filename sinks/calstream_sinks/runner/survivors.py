@@ -1,0 +1,70 @@
+"""Whose object is whose after contacts were merged, or a merge was undone.
+
+The ledger says which object of the vendor an entity has. A merge and an unmerge move objects from
+one entity to another without a write; what the ledger says is read in their light.
+"""
+
+from dataclasses import replace
+
+from calstream_schemas.entities import Entity
+from calstream_schemas.ledger import LedgerEntry, LedgerState
+from calstream_sinks.runner.learned import copy_at
+from calstream_sinks.runner.view import LocalView
+
+
+def ledger_of(entity: Entity, view: LocalView, sink_id: str) -> LedgerEntry | None:
+    """What the ledger says of an entity, with what merges have changed.
+
+    A survivor without an object takes over that of whoever was merged into it, rather than make
+    another one. After an unmerge an entity has not the object any more that went back to the other.
+    """
+    entry = view.ledger(entity.key)
+    if entry is not None and entry.external_id is not None:
+        # whatever became of a call for it: the other writes all of the object anew
+        return _without_object(entry) if _owner(entity, entry, view, sink_id) else entry
+    if entry is not None and entry.state is LedgerState.INTENT:
+        return entry  # an object may have been made: that must be known first
+    for member in view.merged_into(entity.key):
+        theirs = view.ledger(member)
+        if (
+            theirs is not None
+            and theirs.external_id is not None
+            and copy_at(entity, sink_id, theirs.external_id) is not None
+        ):
+            return replace(_without_object(theirs), external_id=theirs.external_id)
+    return entry
+
+
+def first_to_write(entity: Entity, view: LocalView, sink_id: str) -> str | None:
+    """The key of whom an entity's object went back to, as long as that one has not written it.
+
+    Until then the object still says that it is this entity's, and would be found as such.
+    """
+    entry = view.ledger(entity.key)
+    owner = _owner(entity, entry, view, sink_id) if entry is not None else None
+    theirs = view.ledger(owner) if owner is not None else None
+    return owner if theirs is not None and theirs.projection_hash is None else None
+
+
+def _owner(entity: Entity, entry: LedgerEntry, view: LocalView, sink_id: str) -> str | None:
+    """The key of another entity that has the object now which the ledger gives to this one."""
+    if entry.external_id is None or copy_at(entity, sink_id, entry.external_id) is not None:
+        return None
+    prefix = entity.key.removesuffix(entity.id)
+    for id_ in entity.apart:
+        other = view.entity(f"{prefix}{id_}")
+        if other is not None and copy_at(other, sink_id, entry.external_id) is not None:
+            return other.key
+    return None
+
+
+def _without_object(entry: LedgerEntry) -> LedgerEntry:
+    """An entry that knows of no object and of no write, so that everything is written."""
+    return LedgerEntry(
+        state=LedgerState.DONE,
+        entity_version=entry.entity_version,
+        operation_id="",
+        updated_at=entry.updated_at,
+        received_at=entry.received_at,
+        confirmed_at=entry.confirmed_at,
+    )
