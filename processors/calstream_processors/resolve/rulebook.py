@@ -1,6 +1,9 @@
 """The consequences that the resolver draws. Each is a pure function in a module of its own."""
 
+from calstream_processors.resolve.automation.lead import leads
+from calstream_processors.resolve.automation.origin import origins
+from calstream_processors.resolve.automation.payment import payments
 from calstream_processors.resolve.consequences import Consequence
 
-CONSEQUENCES: tuple[Consequence, ...] = ()
+CONSEQUENCES: tuple[Consequence, ...] = (leads, payments, origins)
 """All of them, in the order in which they are drawn."""
