@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import orjson
 
 from calstream_core.errors import Code, RecordError
+from calstream_schemas.double_booking_rules import DoubleBookingRules
 
 CALENDAR, CRM, PAYMENTS, MEETINGS, RULES = "calendar", "crm", "payments", "meetings", "rules"
 
@@ -34,6 +35,7 @@ class RuleSet:
             conflict.
         ignore_plus_addresses: whether `jo+news@` is the mailbox `jo@`.
         ignore_dots: whether `j.o@` is the mailbox `jo@`, at the providers that deliver it so.
+        double_booking: what is a double booking, and who keeps the slot.
     """
 
     pattern: str
@@ -42,6 +44,7 @@ class RuleSet:
     conflict_window_seconds: int = 600
     ignore_plus_addresses: bool = False
     ignore_dots: bool = False
+    double_booking: DoubleBookingRules = field(default_factory=DoubleBookingRules)
 
     @cached_property
     def id(self) -> str:
@@ -68,6 +71,7 @@ class RuleSet:
                 "conflict_window_seconds": self.conflict_window_seconds,
                 "ignore_plus_addresses": self.ignore_plus_addresses,
                 "ignore_dots": self.ignore_dots,
+                "double_booking": self.double_booking.as_json(),
             },
             option=orjson.OPT_SORT_KEYS,
         )
@@ -92,6 +96,7 @@ class RuleSet:
                 conflict_window_seconds=int(body["conflict_window_seconds"]),
                 ignore_plus_addresses=bool(body["ignore_plus_addresses"]),
                 ignore_dots=bool(body["ignore_dots"]),
+                double_booking=DoubleBookingRules.from_json(body["double_booking"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordError(Code.RECORD_UNREADABLE, f"not a rule set: {error!r}") from error
