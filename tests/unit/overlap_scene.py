@@ -8,7 +8,8 @@ from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import Workspace
 from calstream_schemas.double_booking_rules import DoubleBookingRules
 from calstream_schemas.double_bookings import DoubleBooking
-from calstream_schemas.entities import NaturalId, Stamp, Values
+from calstream_schemas.entities import Entity, NaturalId, Stamp, Values
+from calstream_schemas.entities.head import head_of
 from calstream_schemas.observations import Fact, Observation, Statement
 from calstream_schemas.rule_sets import RuleSet
 
@@ -96,6 +97,7 @@ class Scene:
 
     Attributes:
         told: every double booking that was written, in order.
+        known: the keys of all bookings.
     """
 
     rules: RuleSet = CALENDAR_TO_CRM
@@ -103,6 +105,7 @@ class Scene:
     def __post_init__(self) -> None:
         self.workspace = Workspace()
         self.told: list[DoubleBooking] = []
+        self.known: set[str] = set()
 
     def hear(self, *observations: Observation) -> list[DoubleBooking]:
         """What observations do to the double bookings."""
@@ -111,10 +114,27 @@ class Scene:
             for entity in resolve(self.workspace, observation, self.rules):
                 self.workspace.get(entity.key)
                 self.workspace.put(entity)
+                self.known.add(entity.key)
             settled = self.workspace.double_bookings.settle(self.rules.double_booking, observation)
             found += settled
         self.told += found
         return found
+
+    def restart(self) -> None:
+        """Reads everything again from its records, as a worker does that takes it over."""
+        before = self.workspace
+        self.workspace = Workspace(fetch=before.get)
+        self.workspace.rules = self.rules
+        self.workspace.double_bookings.use(self.rules.double_booking)
+        for entity in self.bookings(before):
+            self.workspace.know(head_of(entity))
+        for each in {each.key: each for each in self.told}.values():
+            self.workspace.double_bookings.restore(each)
+
+    def bookings(self, workspace: Workspace | None = None) -> list[Entity]:
+        """All bookings as they are."""
+        held = workspace or self.workspace
+        return [found for key in sorted(self.known) if (found := held.get(key))]
 
     def open(self) -> dict[str, DoubleBooking]:
         """What stands, by id, without which observation made it so."""

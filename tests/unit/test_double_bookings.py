@@ -18,7 +18,6 @@ from tests.unit.overlap_scene import (
     say,
 )
 
-from calstream_processors.resolve.state import Workspace
 from calstream_schemas.double_booking_rules import Buffer, Policy
 from calstream_schemas.double_bookings import (
     DoubleBooking,
@@ -27,7 +26,6 @@ from calstream_schemas.double_bookings import (
     decode_double_booking,
     encode_double_booking,
 )
-from calstream_schemas.entities.head import head_of
 from calstream_schemas.observations import Fact
 
 ONE, TWO = event("cal_1"), event("cal_2")
@@ -250,13 +248,9 @@ def test_a_double_booking_is_read_back_as_it_was() -> None:
 
 def test_a_restart_knows_what_stood_and_whose_time_is_taken() -> None:
     scene = _two(20)
-    again = Workspace(fetch=scene.workspace.get)
-    for entity in scene.workspace.entities.values():
-        again.know(head_of(entity))
     (stood,) = scene.told
-    again.double_bookings.restore(stood)
-    assert again.double_bookings.of(stood.sides[0].key) == (stood,)
-    scene.workspace = again
+    scene.restart()
+    assert scene.workspace.double_bookings.of(stood.sides[0].key) == (stood,)
     (ended,) = scene.hear(cancelled(TWO, 1))
     assert (ended.state, ended.opened_by) == ("cleared", stood.opened_by)
     (found,) = scene.hear(booked(event("cal_3"), NINE, 30))
