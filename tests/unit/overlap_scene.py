@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from calstream_processors.resolve.consequences import Change, follow_up
+from calstream_processors.resolve.double_booking_messages import double_booking_messages
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import Workspace
 from calstream_schemas.double_booking_rules import DoubleBookingRules
 from calstream_schemas.double_bookings import DoubleBooking
-from calstream_schemas.entities import Entity, NaturalId, Stamp, Values
+from calstream_schemas.entities import Entity, NaturalId, Stamp, Values, kind_of_key
 from calstream_schemas.entities.head import head_of
 from calstream_schemas.observations import Fact, Observation, Statement
 from calstream_schemas.rule_sets import RuleSet
@@ -97,7 +99,7 @@ class Scene:
 
     Attributes:
         told: every double booking that was written, in order.
-        known: the keys of all bookings.
+        known: the keys of all entities.
     """
 
     rules: RuleSet = CALENDAR_TO_CRM
@@ -108,17 +110,30 @@ class Scene:
         self.known: set[str] = set()
 
     def hear(self, *observations: Observation) -> list[DoubleBooking]:
-        """What observations do to the double bookings."""
-        found: list[DoubleBooking] = []
+        """What observations do to the double bookings, with all that follows from them."""
+        told = len(self.told)
         for observation in observations:
-            for entity in resolve(self.workspace, observation, self.rules):
-                self.workspace.get(entity.key)
-                self.workspace.put(entity)
-                self.known.add(entity.key)
-            settled = self.workspace.double_bookings.settle(self.rules.double_booking, observation)
-            found += settled
-        self.told += found
-        return found
+            consequences = [double_booking_messages]
+            changes = self._apply(observation)
+            follow_up(self.workspace, changes, self.rules, consequences, self._apply)
+        return self.told[told:]
+
+    def _apply(self, observation: Observation) -> list[Change]:
+        changes = []
+        is_about_rules = observation.rule_set is not None
+        made = () if is_about_rules else resolve(self.workspace, observation, self.rules)
+        for entity in made:
+            before = self.workspace.get(entity.key)
+            self.workspace.put(entity)
+            changes.append(Change(before, entity, observation))
+            self.known.add(entity.key)
+        self.told += self.workspace.double_bookings.settle(self.rules.double_booking, observation)
+        return changes
+
+    def messages(self) -> dict[str, Entity]:
+        """The messages by what the rules call them."""
+        found = (self.workspace.get(key) for key in self.known if kind_of_key(key) == "message")
+        return {min(each.copies).object_id: each for each in found if each}
 
     def restart(self) -> None:
         """Reads everything again from its records, as a worker does that takes it over."""
@@ -126,15 +141,17 @@ class Scene:
         self.workspace = Workspace(fetch=before.get)
         self.workspace.rules = self.rules
         self.workspace.double_bookings.use(self.rules.double_booking)
-        for entity in self.bookings(before):
-            self.workspace.know(head_of(entity))
+        for key in sorted(self.known):
+            if (entity := before.get(key)) is not None:
+                self.workspace.know(head_of(entity))
         for each in {each.key: each for each in self.told}.values():
             self.workspace.double_bookings.restore(each)
 
     def bookings(self, workspace: Workspace | None = None) -> list[Entity]:
         """All bookings as they are."""
         held = workspace or self.workspace
-        return [found for key in sorted(self.known) if (found := held.get(key))]
+        found = (held.get(key) for key in sorted(self.known) if kind_of_key(key) == "booking")
+        return [each for each in found if each]
 
     def open(self) -> dict[str, DoubleBooking]:
         """What stands, by id, without which observation made it so."""

@@ -4,6 +4,7 @@ What is open is a function of the workspace's bookings and rules alone, whatever
 they came. After each observation only what changed is looked at.
 """
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from calstream_processors.resolve.arbitration import double_booking
@@ -15,6 +16,7 @@ from calstream_schemas.entities import Entity
 from calstream_schemas.entities.head import Head, head_of
 from calstream_schemas.entities.slot import BOOKING, BUSY, Slot
 from calstream_schemas.observations import Observation
+from calstream_schemas.rule_sets import RULES
 
 GONE, MOVED, OTHER_HOST, OTHER_RULES = "gone", "moved", "other_host", "rules"
 
@@ -42,6 +44,7 @@ class DoubleBookings:
         self._rules = rules
         self._times = HostTimes(rules)
         self._open: dict[SlotKey, dict[SlotKey, DoubleBooking]] = {}
+        self._opened_by: Counter[str] = Counter()
         self._touched: dict[SlotKey, str] = {}
 
     def use(self, rules: DoubleBookingRules) -> None:
@@ -57,19 +60,28 @@ class DoubleBookings:
     def restore(self, found: DoubleBooking) -> None:
         """Takes note of one that was written."""
         one, other = (side.key for side in found.sides)
+        known = self._open.get(one, {}).get(other)
+        if known is not None:
+            self._opened_by[known.opened_by] -= 1
         if found.state is DoubleBookingState.OPEN:
             self._open.setdefault(one, {})[other] = found
             self._open.setdefault(other, {})[one] = found
-            return
-        for key in (one, other):
-            of_key = self._open.get(key, {})
-            of_key.pop(found.other(key), None)
-            if not of_key:
-                self._open.pop(key, None)
+            self._opened_by[found.opened_by] += 1
+        elif known is not None:
+            for key in (one, other):
+                del self._open[key][found.other(key)]
+                if not self._open[key]:
+                    del self._open[key]
+        if known is not None and not self._opened_by[known.opened_by]:
+            del self._opened_by[known.opened_by]
 
     def of(self, key: SlotKey) -> tuple[DoubleBooking, ...]:
         """The open double bookings of a booking."""
         return tuple(self._open.get(key, {}).values())
+
+    def is_open(self, opened_by: str) -> bool:
+        """Whether one stands that an observation opened."""
+        return opened_by in self._opened_by
 
     def put(self, entity: Entity) -> None:
         """Takes in a new version of a booking."""
@@ -128,7 +140,8 @@ class DoubleBookings:
 
 
 def _side(head: Head, slot: Slot) -> Side:
-    return Side(SlotKey(BOOKING, head.id), head.objects[0], slot)
+    of_sources = (one for one in head.objects if not one.startswith(f"{RULES}/"))
+    return Side(SlotKey(BOOKING, head.id), next(of_sources), slot)
 
 
 def _why(before: Side | None, after: Side | None, entity: Entity) -> str:

@@ -16,6 +16,12 @@ BUSY = ("held", "tentative", "confirmed")
 """The statuses in which a booking takes its host's time."""
 
 
+LATEST = 253_000_000_000_000_000
+"""In the year 9987: what ends later or begins before 1970 is a mistake, and takes no time."""
+
+_RULES = "rules"  # what our own rules add was not booked by them
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """The time that one booking takes.
@@ -61,7 +67,7 @@ def slot_of(entity: Entity) -> Slot | None:
         or not isinstance(host, str)
         or not isinstance(start, int)
         or not isinstance(end, int)
-        or end <= start
+        or not 0 <= start < end <= LATEST
         or _is_gone(entity)
     ):
         return None
@@ -94,12 +100,14 @@ def _is_gone(entity: Entity) -> bool:
 def _booked_at(entity: Entity) -> int:
     # what was said once and never changed keeps its time, so this is when the source made it,
     # whatever has changed since and in whatever order we heard of it
-    return min(
+    first = min(
         register.changed_at
         for copy in entity.copies.values()
+        if copy.role != _RULES
         for register in copy.registers.values()
         if not register.by_self
     )
+    return min(max(first, 0), LATEST)
 
 
 def slot_fields() -> list[dict[str, Any]]:
