@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from calstream_core.clock import to_iso
 from calstream_core.errors import Code
 from calstream_schemas import codec
 from calstream_schemas.codec import Poison
@@ -187,3 +188,34 @@ def _side(item: dict[str, Any], host: str) -> Side:
             item["booked_at"],
         ),
     )
+
+
+def plain(found: DoubleBooking) -> dict[str, Any]:
+    """As people and programs outside are shown it, times in ISO 8601."""
+    return {
+        "id": found.id,
+        "state": found.state,
+        "host_id": found.host,
+        "start": to_iso(found.start),
+        "end": to_iso(found.end),
+        "policy": found.policy,
+        "rule": found.rule,
+        "keeps": None if found.keeper is None else found.sides[found.keeper].key.id,
+        "bookings": [_plain_side(side) for side in found.sides],
+    }
+
+
+def _plain_side(side: Side) -> dict[str, Any]:
+    slot = side.slot
+    return {
+        "kind": side.key.kind,
+        "id": side.key.id,
+        "recurrence_id": side.key.recurrence_id or None,
+        "object": side.object,
+        "start": to_iso(slot.start),
+        "end": to_iso(slot.end),
+        "status": slot.status,
+        "event_type": slot.event_type,
+        "event_kind": slot.event_kind,
+        "booked_at": to_iso(slot.booked_at),
+    }

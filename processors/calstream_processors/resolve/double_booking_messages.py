@@ -6,14 +6,13 @@ of bookings it lies over. They are withdrawn when nothing of what they tell of s
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import orjson
 
 from calstream_core.clock import to_iso
 from calstream_processors.resolve.consequences import SYSTEM, Change, said_by_rules
 from calstream_processors.resolve.workspace_state import WorkspaceState
-from calstream_schemas.double_bookings import DoubleBooking, DoubleBookingState, Side
+from calstream_schemas.double_bookings import DoubleBooking, DoubleBookingState, plain
 from calstream_schemas.entities import NaturalId, Stamp, Values
 from calstream_schemas.entities.slot import BOOKING
 from calstream_schemas.observations import NO_VERSION, Fact, Observation, Statement
@@ -61,7 +60,7 @@ def _told(
     data = {
         "workspace": cause.workspace,
         "count": len(opened),
-        "double_bookings": [_shown(each) for each in opened[:MOST_TOLD]],
+        "double_bookings": [plain(each) for each in opened[:MOST_TOLD]],
     }
     webhook = {"type": WEBHOOK_TYPE, "timestamp": to_iso(cause.received_at), "data": data}
     for audience, kind in _AUDIENCES.items():
@@ -114,32 +113,3 @@ def _later(found: DoubleBooking) -> str | None:
     else:
         side = max(one, other, key=lambda each: (each.slot.booked_at, each.object))
     return side.object if side.key.kind == BOOKING else None
-
-
-def _shown(found: DoubleBooking) -> dict[str, Any]:
-    return {
-        "id": found.id,
-        "host_id": found.host,
-        "start": to_iso(found.start),
-        "end": to_iso(found.end),
-        "policy": found.policy,
-        "rule": found.rule,
-        "keeps": None if found.keeper is None else found.sides[found.keeper].key.id,
-        "bookings": [_shown_side(side) for side in found.sides],
-    }
-
-
-def _shown_side(side: Side) -> dict[str, Any]:
-    slot = side.slot
-    return {
-        "kind": side.key.kind,
-        "id": side.key.id,
-        "recurrence_id": side.key.recurrence_id or None,
-        "object": side.object,
-        "start": to_iso(slot.start),
-        "end": to_iso(slot.end),
-        "status": slot.status,
-        "event_type": slot.event_type,
-        "event_kind": slot.event_kind,
-        "booked_at": to_iso(slot.booked_at),
-    }
