@@ -75,7 +75,11 @@ RESOLVER_STATE = Topic(
     retention_days=None,
 )
 CONFLICTS = Topic(
-    "conflicts", "Conflict", "workspace/kind/id/group", compacted=True, retention_days=None
+    "conflicts",
+    "Conflict, DoubleBooking",
+    "workspace/kind/id/group, workspace/double-booking/id",
+    compacted=True,
+    retention_days=None,
 )
 MATCH_REVIEWS = Topic(
     "match-reviews",

@@ -77,6 +77,9 @@ COMMANDS = {
     "entity": Entry("entity:app", "Show what is known of a person or booking, and why.", _LOOK),
     "contact": Entry("contact:app", "Decide who is who: merge, unmerge, keep apart.", _LOOK),
     "review": Entry("review:app", "List contacts that may be one person.", _LOOK),
+    "conflict": Entry(
+        "conflict:app", "List double bookings, and what systems say differently.", _LOOK
+    ),
     "webhook": Entry("webhook:app", "Send a signed webhook; watch them arrive.", _LOOK),
     "topic": Entry("topic:app", "Create, check and read Kafka topics.", _LOOK),
 }
@@ -84,7 +87,7 @@ COMMANDS = {
 
 _PLURALS = {
     f"{name}s": name
-    for name in ("workspace", "sink", "key", "webhook", "topic", "contact", "review")
+    for name in ("workspace", "sink", "key", "webhook", "topic", "contact", "review", "conflict")
 } | {"entities": "entity"}
 
 

@@ -125,22 +125,28 @@ def _read_event(reading: Reading, data: Body) -> None:
         reading.observe(event, "booking", hold, stamp, {}, fact=Fact.GONE, same_as=became)
     if elsewhere and hold:
         _read_elsewhere(reading, event, elsewhere, stamp, event_id)
-    if attendee and attendee_id:
-        status = _ATTENDANCE_STATUS[reading.type]
-        reading.observe(
-            event,
-            "attendance",
-            NaturalId(SYSTEM, "attendance", f"{event_id}/{attendee_id}"),
-            stamp,
-            {
-                "booking": lambda: {"booking_ref": str(event_of(event_id))},
-                "contact": lambda: {"contact_ref": str(attendee_of(attendee_id))},
-                "status": lambda: {"status": status},
-                "answers": partial(_answers, event),
-            },
-        )
+    if attendee_id:
+        _read_attendance(reading, event, stamp, event_id, attendee_id)
     if payment and attendee_id:
         _read_payment_object(reading, payment, event_id, attendee_id)
+
+
+def _read_attendance(
+    reading: Reading, event: Body, stamp: Stamp, event_id: str, attendee_id: str
+) -> None:
+    status = _ATTENDANCE_STATUS[reading.type]
+    reading.observe(
+        event,
+        "attendance",
+        NaturalId(SYSTEM, "attendance", f"{event_id}/{attendee_id}"),
+        stamp,
+        {
+            "booking": lambda: {"booking_ref": str(event_of(event_id))},
+            "contact": lambda: {"contact_ref": str(attendee_of(attendee_id))},
+            "status": lambda: {"status": status},
+            "answers": partial(_answers, event),
+        },
+    )
 
 
 def _read_attendee(reading: Reading, attendee: Body) -> None:

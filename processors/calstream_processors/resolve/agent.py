@@ -46,6 +46,7 @@ from calstream_processors.resolve.state import Workspace
 from calstream_processors.resolve.versions import cause_of
 from calstream_schemas.codec import Poison
 from calstream_schemas.conflicts import encode_conflict
+from calstream_schemas.double_bookings import encode_double_booking
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import encode_entity, entity_headers, key_of
 from calstream_schemas.observations import Observation, decode_observations
@@ -235,6 +236,10 @@ class ResolveStage:
             work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())
             workspace.rules = observation.rule_set
         _ask(workspace, made, work, sealer)
+        double = workspace.double_bookings.settle(rules.double_booking, observation)
+        work[CONFLICTS.name].put_all(
+            (each.key.encode(), encode_double_booking(each), None) for each in double
+        )
         return changes
 
     def _made(

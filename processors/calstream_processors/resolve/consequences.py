@@ -64,9 +64,8 @@ def follow(
         rules: the workspace's.
         consequences: which are drawn, in this order.
     """
-    if changes:
-        for consequence in consequences:
-            yield from consequence(state, changes, rules)
+    for consequence in consequences:
+        yield from consequence(state, changes, rules)
 
 
 def follow_up(
@@ -88,8 +87,6 @@ def follow_up(
     Raises:
         InvariantError: the rules go in circles.
     """
-    if not changes:
-        return
     drawn = deque((1, each) for each in follow(state, changes, rules, consequences))
     while drawn:
         step, observation = drawn.popleft()

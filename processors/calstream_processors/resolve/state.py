@@ -6,6 +6,7 @@ from itertools import takewhile
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
 from calstream_processors.resolve.assignments import Assignments
+from calstream_processors.resolve.double_bookings import DoubleBookings
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.questions import OpenReviews
@@ -42,6 +43,7 @@ class Workspace:
         self.index = index or IdentityIndex()
         self.reviews = OpenReviews()
         self.assignments = Assignments()
+        self.double_bookings = DoubleBookings()
         self.rules = CALENDAR_TO_CRM
         self.entities: dict[str, Entity] = {}
         self._fetch = fetch
@@ -56,6 +58,7 @@ class Workspace:
     def know(self, head: Head) -> None:
         """Takes an entity into the index that is kept elsewhere."""
         self.index.replace(None, head)
+        self.double_bookings.know(head)
 
     def put(self, entity: Entity) -> Entity | None:
         """Takes a new version in; returns the one before it, held since it was asked for."""
@@ -63,6 +66,7 @@ class Workspace:
         self.index.replace(head_of(before) if before else None, head_of(entity))
         if entity.kind == "contact":
             self.assignments.replace(before, entity)
+        self.double_bookings.put(entity)
         self.entities[entity.key] = entity
         return before
 
