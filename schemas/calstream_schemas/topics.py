@@ -85,6 +85,8 @@ MATCH_REVIEWS = Topic(
     retention_days=None,
 )
 
+ERASURES = Topic("erasures", "Erasure", "workspace/erasure/id", compacted=True, retention_days=None)
+
 
 def _dead(name: str) -> Topic:
     return Topic(
@@ -110,6 +112,7 @@ _FIXED = (
     RESOLVER_STATE,
     CONFLICTS,
     MATCH_REVIEWS,
+    ERASURES,
     PROCESSORS_DEAD,
 )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
+from calstream_processors.resolve.erasures import Erasures
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.questions import OpenReviews
@@ -39,6 +40,7 @@ class Workspace:
 
     def __init__(self, index: IdentityIndex | None = None, fetch: Fetch = _nothing) -> None:
         self.index = index or IdentityIndex()
+        self.erasures = Erasures(self.index.keyed)
         self.reviews = OpenReviews()
         self.rules = CALENDAR_TO_CRM
         self.entities: dict[str, Entity] = {}
