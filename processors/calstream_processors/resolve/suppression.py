@@ -12,7 +12,7 @@ from calstream_processors.resolve.matching import keys_of_statements, match_rule
 from calstream_processors.resolve.workspace_state import WorkspaceState
 from calstream_schemas.entities import NaturalId, entity_key, kind_of
 from calstream_schemas.erasures import Erasure, ErasureState, OptOut
-from calstream_schemas.observations import Fact, Observation, sealed_with
+from calstream_schemas.observations import DECISIONS, Fact, Observation, sealed_with
 from calstream_schemas.rule_sets import RuleSet
 
 _CONTACT = "contact"
@@ -22,8 +22,8 @@ def suppressed_by(
     state: WorkspaceState, observation: Observation, rules: RuleSet
 ) -> Erasure | None:
     """The erasure because of which a fact is dropped; None if it is to be resolved."""
-    if observation.rule_set is not None:
-        return None
+    if observation.rule_set is not None or observation.fact in DECISIONS:
+        return None  # a decision on somebody who was erased is refused
     if observation.about is not None:
         return _of_entity(state, observation)
     erasure = _erasure_of(state, observation, rules)
@@ -71,7 +71,7 @@ def _erasure_of(state: WorkspaceState, observation: Observation, rules: RuleSet)
     """The last erasure that a fact may belong to: of its object, its person, or their address."""
     erasures = state.erasures
     found = [erasures.of_object(observation.kind, observation.natural_id)]
-    found += [erasures.of_object(_CONTACT, person) for person in _people(observation)]
+    found += [erasures.of_object(_CONTACT, person) for person in people_named(observation)]
     if observation.kind == _CONTACT:
         keyed = state.index.keyed
         stated = keys_of_statements(observation, match_rules(rules), keyed)
@@ -80,7 +80,7 @@ def _erasure_of(state: WorkspaceState, observation: Observation, rules: RuleSet)
     return max(known, key=lambda erasure: (erasure.asked_at, erasure.id), default=None)
 
 
-def _people(observation: Observation) -> Iterator[NaturalId]:
+def people_named(observation: Observation) -> Iterator[NaturalId]:
     """The persons that an attendance, consent or message says it is of."""
     fields = kind_of(observation.kind).field_by_name
     for statement in observation.statements:
@@ -90,7 +90,7 @@ def _people(observation: Observation) -> Iterator[NaturalId]:
 
 
 def _has_living_person(state: WorkspaceState, observation: Observation) -> bool:
-    stated = list(_people(observation))
+    stated = list(people_named(observation))
     if stated:
         return any(_lives(state, person) for person in stated)
     id_ = state.index.find(observation.kind, observation.natural_id)
