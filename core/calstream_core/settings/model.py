@@ -67,12 +67,43 @@ class Pattern(StrEnum):
     TWO_WAY = "two_way"
 
 
+class ScoringRow(_Model):
+    """Points for one answer of a form; `docs/automation.md` lists the operators."""
+
+    field: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    operator: str = "is"
+    value: bool | int | float | str | tuple[str, ...] | None = None
+    points: int = Field(ge=-1000, le=1000)
+
+
+class ScoringSettings(_Model):
+    """How promising a lead is by the answers of its forms, and from when on somebody is told."""
+
+    table: tuple[ScoringRow, ...] = Field(default=(), max_length=200)
+    threshold: int | None = None
+
+
+class AssigneeSettings(_Model):
+    """Somebody who gets new leads: their id in the CRM, and how many for each one of others."""
+
+    owner_id: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    weight: int = Field(default=1, ge=1, le=100)
+
+
+class AssignmentSettings(_Model):
+    """Who new leads without an owner go to, by turns."""
+
+    people: tuple[AssigneeSettings, ...] = Field(default=(), max_length=500)
+
+
 class RuleSettings(_Model):
     """What a workspace changes in its pattern. The resolver's own model checks the names.
 
     Attributes:
         owners: a role, or `newest`, by `kind.group`.
-        precedence: roles, the most trusted first; those that are not named follow.
+        precedence: roles or single systems, the most trusted first; roles that are not named
+            follow.
+        lead_source: of people who book; empty for none.
     """
 
     owners: dict[str, str] = Field(default_factory=dict)
@@ -80,6 +111,9 @@ class RuleSettings(_Model):
     conflict_window_seconds: int = Field(default=600, ge=0, le=7 * 24 * 3600)
     ignore_plus_addresses: bool = False
     ignore_dots: bool = False
+    lead_source: Annotated[str, StringConstraints(max_length=200)] = "calendar.live"
+    scoring: ScoringSettings = Field(default_factory=ScoringSettings)
+    assignment: AssignmentSettings = Field(default_factory=AssignmentSettings)
 
 
 class WorkspaceSettings(_Model):

@@ -4,7 +4,7 @@ Transactional: new versions, the observations that count as seen, dead letters a
 `observations` are one transaction, so a crash leaves all of a batch or nothing.
 """
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import faust
@@ -33,7 +33,7 @@ from calstream_engine import (
     truth_table,
 )
 from calstream_processors.resolve.conflicts import conflict_changes
-from calstream_processors.resolve.consequences import MOST_STEPS, Change, follow
+from calstream_processors.resolve.consequences import Change, follow_up
 from calstream_processors.resolve.erasing import ERASURE_FACTS, erase
 from calstream_processors.resolve.keys_ahead import keys_ahead
 from calstream_processors.resolve.matching import match_rules
@@ -41,6 +41,7 @@ from calstream_processors.resolve.partition import Partition
 from calstream_processors.resolve.questions import questions
 from calstream_processors.resolve.refold import refold
 from calstream_processors.resolve.resolver import resolve
+from calstream_processors.resolve.rulebook import CONSEQUENCES
 from calstream_processors.resolve.state import Workspace
 from calstream_processors.resolve.suppression import after_dropping, suppressed_by
 from calstream_processors.resolve.versions import cause_of
@@ -179,24 +180,18 @@ class ResolveStage:
 
         What follows is never a reason to refuse what it follows from.
         """
-        drawn = deque(follow(workspace, changes, workspace.rules))
-        steps = 0
-        while drawn:
-            observation = drawn.popleft()
-            steps += 1
-            if steps > MOST_STEPS:
-                raise InvariantError(
-                    Code.INVARIANT_BROKEN, f"Rules go in circles at {observation.natural_id}."
-                )
+
+        def apply(observation: Observation) -> list[Change]:
             if self._is_dropped(observation, workspace, work):
-                continue
+                return []
             try:
-                made = self._apply(observation, partition, workspace, work)
+                return self._apply(observation, partition, workspace, work)
             except RecordError as error:
                 work.count("rule_refused")
                 _log.error("a rule is refused", about=str(observation.natural_id), code=error.code)
-            else:
-                drawn.extend(follow(workspace, made, workspace.rules))
+                return []
+
+        follow_up(workspace, changes, workspace.rules, CONSEQUENCES, apply)
 
     def _apply(
         self, observation: Observation, partition: Partition, workspace: Workspace, work: Work

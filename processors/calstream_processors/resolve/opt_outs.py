@@ -43,7 +43,12 @@ def opted_out(
                         Statement("purpose", {"purpose": opt_out.purpose}, stamp),
                         Statement(
                             "decision",
-                            {"granted": False, "basis": _BASIS, "text_hash": None, "decided_at": at},
+                            {
+                                "granted": False,
+                                "basis": _BASIS,
+                                "text_hash": None,
+                                "decided_at": at,
+                            },
                             stamp,
                         ),
                     ),
