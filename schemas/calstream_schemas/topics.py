@@ -89,6 +89,8 @@ MATCH_REVIEWS = Topic(
     retention_days=None,
 )
 
+ERASURES = Topic("erasures", "Erasure", "workspace/erasure/id", compacted=True, retention_days=None)
+
 
 def _dead(name: str) -> Topic:
     return Topic(
@@ -114,6 +116,7 @@ _FIXED = (
     RESOLVER_STATE,
     CONFLICTS,
     MATCH_REVIEWS,
+    ERASURES,
     PROCESSORS_DEAD,
 )
 

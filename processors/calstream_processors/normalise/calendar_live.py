@@ -91,7 +91,9 @@ def _read_event(reading: Reading, data: Body) -> None:
     )
     attendee_id = attendee.required_text("id") if attendee else None
     if attendee:
-        _read_attendee(reading, attendee)
+        # who books was there when they booked, though nothing of them may have changed since
+        booked = reading.type == "event.created"
+        _read_attendee(reading, attendee, there_at=stamp.modified_at if booked else 0)
     read_series(reading, event)
     hold_id = event.attempt(lambda: event.text("hold_id"))
     hold = hold_of(hold_id) if hold_id else None
@@ -149,7 +151,7 @@ def _read_attendance(
     )
 
 
-def _read_attendee(reading: Reading, attendee: Body) -> None:
+def _read_attendee(reading: Reading, attendee: Body, there_at: int = 0) -> None:
     stamp = Stamp(NO_VERSION, reading.instant(attendee, "last_modified"), by_self=False)
     reading.observe(
         attendee,
@@ -166,6 +168,7 @@ def _read_attendee(reading: Reading, attendee: Body) -> None:
                 "locale": attendee.text("locale"),
             },
         },
+        there_at=there_at,
     )
     consent = attendee.child("consent")
     if consent is not None:

@@ -35,6 +35,7 @@ from calstream_engine import (
 from calstream_processors.resolve.automation.lead import restate
 from calstream_processors.resolve.conflicts import conflict_changes
 from calstream_processors.resolve.consequences import Change, follow_up
+from calstream_processors.resolve.erasing import ERASURE_FACTS, erase
 from calstream_processors.resolve.keys_ahead import keys_ahead
 from calstream_processors.resolve.matching import match_rules
 from calstream_processors.resolve.partition import Partition
@@ -43,18 +44,21 @@ from calstream_processors.resolve.refold import refold
 from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.rulebook import CONSEQUENCES
 from calstream_processors.resolve.state import Workspace
+from calstream_processors.resolve.suppression import after_dropping, suppressed_by
 from calstream_processors.resolve.versions import cause_of
 from calstream_schemas.codec import Poison
 from calstream_schemas.conflicts import encode_conflict
 from calstream_schemas.double_bookings import encode_double_booking
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import encode_entity, entity_headers, key_of
+from calstream_schemas.erasures import Erasure, encode_erasure
 from calstream_schemas.observations import Observation, decode_observations
 from calstream_schemas.resolver_state import assignments_key, rules_key
 from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import (
     CONFLICTS,
     ENTITIES,
+    ERASURES,
     MATCH_REVIEWS,
     OBSERVATIONS,
     PROCESSORS_DEAD,
@@ -87,6 +91,7 @@ def resolve_app(
     truth_table(app, ENTITIES.name, full_name(ENTITIES, settings.kafka))
     truth_table(app, MATCH_REVIEWS.name, full_name(MATCH_REVIEWS, settings.kafka))
     truth_table(app, CONFLICTS.name, full_name(CONFLICTS, settings.kafka))
+    truth_table(app, ERASURES.name, full_name(ERASURES, settings.kafka))
     state_table(app, RESOLVER_STATE.name, full_name(RESOLVER_STATE, settings.kafka))
     source = full_name(OBSERVATIONS, settings.kafka)
     batch_agent(app, source, name=STAGE)(ResolveStage(settings, keys))
@@ -113,6 +118,7 @@ class ResolveStage:
         count = restored.restore(work[ENTITIES.name].store.items())
         restored.restore_reviews(work[MATCH_REVIEWS.name].store.items())
         restored.restore_conflicts(work[CONFLICTS.name].store.items())
+        restored.restore_erasures(work[ERASURES.name].store.items())
         self._partitions[partition] = restored
         _log.info("entities restored", partition=partition, entities=count)
 
@@ -157,10 +163,12 @@ class ResolveStage:
                 Code.WORKSPACE_MISMATCH,
                 f"Workspace {observation.workspace} does not belong to this partition.",
             )
+        workspace = partition.workspace(observation.workspace)
+        if self._is_dropped(observation, workspace, work):
+            return "suppressed"
         seen_key = f"{observation.workspace}/{observation.id}"
         if seen_key in partition.seen:
             return "duplicate"
-        workspace = partition.workspace(observation.workspace)
         leads_before = workspace.rules.leads
         changes = self._apply(observation, partition, workspace, work)
         self._follow(changes, partition, workspace, work)
@@ -199,6 +207,8 @@ class ResolveStage:
     def _apply_drawn(
         self, drawn: Observation, partition: Partition, workspace: Workspace, work: Work
     ) -> list[Change]:
+        if self._is_dropped(drawn, workspace, work):
+            return []
         try:
             return self._apply(drawn, partition, workspace, work)
         except RecordError as error:
@@ -245,6 +255,11 @@ class ResolveStage:
     def _made(
         self, partition: Partition, workspace: Workspace, observation: Observation
     ) -> Sequence[Entity]:
+        if observation.fact in ERASURE_FACTS:
+            step = erase(workspace, observation, workspace.rules)
+            if step.erasure is not None:
+                _put_erasure(step.erasure, workspace, partition.work)
+            return step.made
         if observation.rule_set is None:
             return resolve(workspace, observation, workspace.rules)
         entities = partition.entities(observation.workspace)
@@ -252,6 +267,16 @@ class ResolveStage:
         for entity in made:
             workspace.get(entity.key)  # the indexes must know what goes
         return made
+
+    def _is_dropped(self, observation: Observation, workspace: Workspace, work: Work) -> bool:
+        """Drops what was said of somebody before they were erased; costs nothing without such."""
+        if not workspace.erasures or observation.fact in ERASURE_FACTS:
+            return False
+        erasure = suppressed_by(workspace, observation, workspace.rules)
+        if erasure is None:
+            return False
+        _put_erasure(after_dropping(workspace, erasure, observation), workspace, work)
+        return True
 
     def _mark_seen(self, key: str, received_at: int, partition: Partition, work: Work) -> None:
         state = work[RESOLVER_STATE.name]
@@ -270,6 +295,11 @@ class ResolveStage:
     def released(self, partition: int) -> None:
         """Drops what is derived."""
         self._partitions.pop(partition, None)
+
+
+def _put_erasure(erasure: Erasure, workspace: Workspace, work: Work) -> None:
+    work[ERASURES.name].put(erasure.key.encode(), encode_erasure(erasure))
+    workspace.erasures.put(erasure)
 
 
 def _ask(workspace: Workspace, made: Iterable[Entity], work: Work, sealer: Sealer) -> None:

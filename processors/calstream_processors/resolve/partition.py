@@ -14,6 +14,7 @@ from calstream_schemas.double_bookings import RECORD, decode_double_booking
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import decode_entity
 from calstream_schemas.entities.head import decode_head
+from calstream_schemas.erasures import decode_erasure
 from calstream_schemas.resolver_state import workspace_of_assignments, workspace_of_rules
 from calstream_schemas.reviews import decode_review
 from calstream_schemas.rule_sets import RuleSet
@@ -94,6 +95,18 @@ class Partition:
             if isinstance(conflict, Poison):
                 raise _unreadable(key.decode(errors="replace"), conflict)
             self.conflicts.put(conflict)
+
+    def restore_erasures(self, erasures: Iterable[tuple[bytes, bytes]]) -> None:
+        """Reads who was erased.
+
+        Raises:
+            InvariantError: a record can't be read; to go on would bring people back.
+        """
+        for key, value in erasures:
+            erasure = decode_erasure(value)
+            if isinstance(erasure, Poison):
+                raise _unreadable(key.decode(errors="replace"), erasure)
+            self.workspace(erasure.workspace).erasures.put(erasure)
 
     def restore_state(self, state: Iterable[tuple[bytes, bytes]]) -> None:
         """Reads the workspaces' rules and assignments, and what was seen lately.

@@ -7,6 +7,7 @@ from itertools import takewhile
 from calstream_core.clock import MICROSECONDS_PER_SECOND
 from calstream_processors.resolve.assignments import Assignments
 from calstream_processors.resolve.double_bookings import DoubleBookings
+from calstream_processors.resolve.erasures import Erasures
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.questions import OpenReviews
@@ -41,6 +42,7 @@ class Workspace:
 
     def __init__(self, index: IdentityIndex | None = None, fetch: Fetch = _nothing) -> None:
         self.index = index or IdentityIndex()
+        self.erasures = Erasures(self.index.keyed)
         self.reviews = OpenReviews()
         self.assignments = Assignments()
         self.double_bookings = DoubleBookings()
