@@ -69,7 +69,7 @@ ENTITIES = Topic(
 )
 RESOLVER_STATE = Topic(
     "resolver.state",
-    "seen observation ids, rule sets",
+    "seen observation ids, rule sets, heads of the audit's chains",
     "workspace/id",
     compacted=True,
     retention_days=None,
@@ -84,6 +84,7 @@ MATCH_REVIEWS = Topic(
     compacted=True,
     retention_days=None,
 )
+AUDIT = Topic("audit", "AuditEntry", "workspace", compacted=False, retention_days=400)
 
 
 def _dead(name: str) -> Topic:
@@ -110,6 +111,7 @@ _FIXED = (
     RESOLVER_STATE,
     CONFLICTS,
     MATCH_REVIEWS,
+    AUDIT,
     PROCESSORS_DEAD,
 )
 

@@ -32,6 +32,7 @@ from calstream_engine import (
     state_table,
     truth_table,
 )
+from calstream_processors.resolve.audit import Told, entries_of
 from calstream_processors.resolve.conflicts import conflict_changes
 from calstream_processors.resolve.consequences import MOST_STEPS, Change, follow
 from calstream_processors.resolve.keys_ahead import keys_ahead
@@ -50,6 +51,7 @@ from calstream_schemas.observations import Observation, decode_observations
 from calstream_schemas.resolver_state import rules_key
 from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import (
+    AUDIT,
     CONFLICTS,
     ENTITIES,
     MATCH_REVIEWS,
@@ -95,6 +97,7 @@ class ResolveStage:
 
     def __init__(self, settings: Settings, keys: KeyStore) -> None:
         self._partition_count = settings.kafka.partitions
+        self._audit_topic = full_name(AUDIT, settings.kafka)
         self._keys = keys
         self._partitions: dict[int, Partition] = {}
 
@@ -134,6 +137,7 @@ class ResolveStage:
                 # nothing was changed yet, it is kept with its bytes, and the others go on
                 _log.exception("record failed", stage=STAGE, offset=record.offset())
                 work.reject(record, RecordError(Code.RECORD_FAILED, type(error).__name__))
+        partition.audit.keep(work[RESOLVER_STATE.name].put)
 
     def _make_keys(
         self, observations: Iterable[Observation | Poison], partition: Partition
@@ -158,14 +162,23 @@ class ResolveStage:
         if seen_key in partition.seen:
             return "duplicate"
         workspace = partition.workspace(observation.workspace)
-        changes = self._apply(observation, partition, workspace, work)
-        self._follow(changes, partition, workspace, work)
+        told = Told()
+        changes = self._apply(observation, partition, workspace, work, told)
+        self._follow(changes, partition, workspace, work, told)
+        for entry in entries_of(observation, told, self._keys.sealer(observation.workspace)):
+            key = observation.workspace.encode()
+            work.send(self._audit_topic, key, partition.audit.append(entry))
         workspace.trim(_HELD_ENTITIES)
         self._mark_seen(seen_key, observation.received_at, partition, work)
         return "versions" if changes else "unchanged"
 
     def _follow(
-        self, changes: Sequence[Change], partition: Partition, workspace: Workspace, work: Work
+        self,
+        changes: Sequence[Change],
+        partition: Partition,
+        workspace: Workspace,
+        work: Work,
+        told: Told,
     ) -> None:
         """Resolves what follows from changes, and what follows from that, until nothing does.
 
@@ -181,7 +194,7 @@ class ResolveStage:
                     Code.INVARIANT_BROKEN, f"Rules go in circles at {observation.natural_id}."
                 )
             try:
-                made = self._apply(observation, partition, workspace, work)
+                made = self._apply(observation, partition, workspace, work, told)
             except RecordError as error:
                 work.count("rule_refused")
                 _log.error("a rule is refused", about=str(observation.natural_id), code=error.code)
@@ -189,9 +202,14 @@ class ResolveStage:
                 drawn.extend(follow(workspace, made, workspace.rules))
 
     def _apply(
-        self, observation: Observation, partition: Partition, workspace: Workspace, work: Work
+        self,
+        observation: Observation,
+        partition: Partition,
+        workspace: Workspace,
+        work: Work,
+        told: Told,
     ) -> list[Change]:
-        """Resolves one observation into the work and the state."""
+        """Resolves one observation into the work and the state, and adds to what is told of it."""
         sealer = self._keys.sealer(observation.workspace)
         made = self._made(partition, workspace, observation)
         rules = observation.rule_set or workspace.rules
@@ -211,8 +229,10 @@ class ResolveStage:
         )
         work[CONFLICTS.name].put_all(records)
         changes = [Change(workspace.put(entity), entity, observation) for entity in made]
+        told.changes += changes
         for conflict, _seal in conflicts:
             partition.conflicts.put(conflict)
+            told.conflicts.append(conflict)
         if observation.rule_set is not None:
             key = rules_key(observation.workspace)
             work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())

@@ -5,14 +5,16 @@ from collections.abc import Iterable, Iterator
 from calstream_core.errors import Code, InvariantError
 from calstream_core.sealing import KeyStore
 from calstream_engine import Work
+from calstream_processors.resolve.audit import AuditChain
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.state import OpenConflicts, SeenObservations, Workspace
+from calstream_schemas.audit import Link
 from calstream_schemas.codec import Poison
 from calstream_schemas.conflicts import decode_conflict
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import decode_entity
 from calstream_schemas.entities.head import decode_head
-from calstream_schemas.resolver_state import workspace_of_rules
+from calstream_schemas.resolver_state import audit_writer_of, is_audit_head, workspace_of_rules
 from calstream_schemas.reviews import decode_review
 from calstream_schemas.rule_sets import RuleSet
 from calstream_schemas.topics import ENTITIES
@@ -25,6 +27,7 @@ class Partition:
         work: of the batch that is being handled; entities are read from it.
         seen: the observations that were applied lately.
         conflicts: those that stand.
+        audit: the chain of what is told of changes.
 
     Args:
         keys: the key store.
@@ -35,6 +38,7 @@ class Partition:
         self.work = work
         self.seen = SeenObservations()
         self.conflicts = OpenConflicts()
+        self.audit = AuditChain(work.partition)
         self._keys = keys
         self._workspaces: dict[str, Workspace] = {}
 
@@ -87,14 +91,16 @@ class Partition:
             self.conflicts.put(conflict)
 
     def restore_state(self, state: Iterable[tuple[bytes, bytes]]) -> None:
-        """Reads the workspaces' rules, and what was seen lately."""
+        """Reads the workspaces' rules, where the audit stands, and what was seen lately."""
         seen = []
         for key, value in state:
             workspace = workspace_of_rules(key)
-            if workspace is None:
-                seen.append((key.decode(), int(value)))
-            else:
+            if workspace is not None:
                 self.workspace(workspace).rules = RuleSet.decode(value)
+            elif is_audit_head(key):
+                self.audit = AuditChain(self.work.partition, Link.decode(value))
+            elif audit_writer_of(key) is None:
+                seen.append((key.decode(), int(value)))
         self.seen = SeenObservations(seen)
 
     def entities(self, workspace: str) -> Iterator[Entity]:
