@@ -23,14 +23,25 @@ _HASH_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An entry as the chain knows it: its number and the hash of its value."""
+    """An entry as the chain knows it: its number, the hash of its value, and its time.
+
+    Attributes:
+        received_at: of the entry; tells whether it is still to be found in the topic.
+    """
 
     sequence: int
     hash: bytes
+    received_at: int = 0
 
     def encode(self) -> bytes:
         """As JSON, for `resolver.state`."""
-        return orjson.dumps({"sequence": self.sequence, "hash": self.hash.hex()})
+        return orjson.dumps(
+            {
+                "sequence": self.sequence,
+                "hash": self.hash.hex(),
+                "received_at": self.received_at,
+            }
+        )
 
     @classmethod
     def decode(cls, raw: bytes | str) -> "Link":
@@ -41,7 +52,8 @@ class Link:
         """
         try:
             body = orjson.loads(raw)
-            return cls(int(body["sequence"]), bytes.fromhex(body["hash"]))
+            hash_ = bytes.fromhex(body["hash"])
+            return cls(int(body["sequence"]), hash_, int(body["received_at"]))
         except (ValueError, KeyError, TypeError) as error:
             raise RecordError(Code.RECORD_UNREADABLE, f"not a link: {error!r}") from error
 
@@ -163,7 +175,7 @@ def _entry(body: dict[str, Any], raw: bytes) -> AuditEntry:
     return AuditEntry(
         writer=body["writer"],
         partition=body["partition"],
-        link=Link(body["sequence"], hash_of(raw)),
+        link=Link(body["sequence"], hash_of(raw), body["received_at"]),
         previous=body["previous"],
         workspace=workspace,
         event=body["event"],

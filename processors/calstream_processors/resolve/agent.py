@@ -40,15 +40,20 @@ from calstream_processors.resolve.matching import match_rules
 from calstream_processors.resolve.partition import Partition
 from calstream_processors.resolve.questions import questions
 from calstream_processors.resolve.refold import refold
+from calstream_processors.resolve.refolds import Step
 from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import Workspace
-from calstream_processors.resolve.versions import cause_of
 from calstream_schemas.codec import Poison
 from calstream_schemas.conflicts import encode_conflict
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import encode_entity, entity_headers, key_of
-from calstream_schemas.observations import Observation, decode_observations
-from calstream_schemas.resolver_state import rules_key
+from calstream_schemas.observations import (
+    ABOUT_RULES,
+    Observation,
+    decode_observations,
+    encode_observation,
+)
+from calstream_schemas.resolver_state import refold_key, rules_key
 from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import (
     AUDIT,
@@ -97,6 +102,7 @@ class ResolveStage:
 
     def __init__(self, settings: Settings, keys: KeyStore) -> None:
         self._partition_count = settings.kafka.partitions
+        self._source = full_name(OBSERVATIONS, settings.kafka)
         self._audit_topic = full_name(AUDIT, settings.kafka)
         self._keys = keys
         self._partitions: dict[int, Partition] = {}
@@ -211,7 +217,8 @@ class ResolveStage:
     ) -> list[Change]:
         """Resolves one observation into the work and the state, and adds to what is told of it."""
         sealer = self._keys.sealer(observation.workspace)
-        made = self._made(partition, workspace, observation)
+        step = partition.step(observation)
+        made = _made(partition, workspace, observation, step)
         rules = observation.rule_set or workspace.rules
         conflicts = [
             (conflict, sealer.under(key_of(entity)))
@@ -233,23 +240,37 @@ class ResolveStage:
         for conflict, _seal in conflicts:
             partition.conflicts.put(conflict)
             told.conflicts.append(conflict)
-        if observation.rule_set is not None:
-            key = rules_key(observation.workspace)
-            work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())
-            workspace.rules = observation.rule_set
+        if step is not None:
+            told.is_refold = rules.id == workspace.rules.id
+            workspace.rules = rules
+            self._goes_on(partition, observation, step, len(made), work)
         _ask(workspace, made, work, sealer)
         return changes
 
-    def _made(
-        self, partition: Partition, workspace: Workspace, observation: Observation
-    ) -> Sequence[Entity]:
-        if observation.rule_set is None:
-            return resolve(workspace, observation, workspace.rules)
-        entities = partition.entities(observation.workspace)
-        made = list(refold(workspace, entities, observation.rule_set, cause_of(observation)))
-        for entity in made:
-            workspace.get(entity.key)  # the indexes must know what goes
-        return made
+    def _goes_on(
+        self, partition: Partition, observation: Observation, step: Step, changed: int, work: Work
+    ) -> None:
+        """Keeps how far a refold is, and asks for its next slice by way of the log."""
+        state, workspace = work[RESOLVER_STATE.name], observation.workspace
+        if observation.rule_set is not None:
+            state.put(rules_key(workspace), observation.rule_set.encode())
+        refolded = partition.refolds.advance(workspace, step, changed)
+        if refolded.is_done:
+            state.delete(refold_key(workspace))
+            _log.info("refolded", entities=refolded.entities, changed=refolded.changed)
+            return
+        state.put(refold_key(workspace), refolded.encode())
+        following = refolded.next(workspace)
+        work.send(
+            self._source,
+            workspace.encode(),
+            encode_observation(following, None),
+            headers=[
+                ("ce_id", following.id.encode()),
+                ("ce_type", b"rules.refold"),
+                ("ce_time", str(following.received_at).encode()),
+            ],
+        )
 
     def _mark_seen(self, key: str, received_at: int, partition: Partition, work: Work) -> None:
         state = work[RESOLVER_STATE.name]
@@ -268,6 +289,21 @@ class ResolveStage:
     def released(self, partition: int) -> None:
         """Drops what is derived."""
         self._partitions.pop(partition, None)
+
+
+def _made(
+    partition: Partition, workspace: Workspace, observation: Observation, step: Step | None
+) -> Sequence[Entity]:
+    if observation.fact not in ABOUT_RULES:
+        return resolve(workspace, observation, workspace.rules)
+    if step is None:
+        return ()
+    rules = observation.rule_set or workspace.rules
+    entities = partition.entities(workspace, step.keys)
+    made = list(refold(workspace, entities, rules, step.refold.cause))
+    for entity in made:
+        workspace.get(entity.key)  # the indexes must know what goes
+    return made
 
 
 def _ask(workspace: Workspace, made: Iterable[Entity], work: Work, sealer: Sealer) -> None:

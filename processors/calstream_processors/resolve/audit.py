@@ -30,7 +30,7 @@ _MOST_CHANGES = 200
 """Versions that one entry tells of; more are told by further entries."""
 
 _MOST_CHARACTERS = 200
-_REFOLDS = frozenset({Fact.RULES})
+_ALWAYS_TOLD = DECISIONS | {Fact.RULES}
 
 Put = Callable[[bytes, bytes], None]
 
@@ -62,7 +62,7 @@ class AuditChain:
             raise InvariantError(
                 Code.INVARIANT_BROKEN, f"An audit entry of {len(raw)} bytes fits no record."
             )
-        self._head = Link(sequence, hash_of(raw))
+        self._head = Link(sequence, hash_of(raw), body["received_at"])
         return raw
 
     def keep(self, put: Put) -> None:
@@ -84,10 +84,12 @@ class Told:
     Attributes:
         changes: the new versions.
         conflicts: those that were opened, changed or ended.
+        is_refold: whether the rules stay, and entities were folded again all the same.
     """
 
     changes: list[Change] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
+    is_refold: bool = False
 
 
 def entries_of(observation: Observation, told: Told, sealer: Sealer) -> Iterator[dict[str, Any]]:
@@ -99,25 +101,25 @@ def entries_of(observation: Observation, told: Told, sealer: Sealer) -> Iterator
         sealer: the workspace's.
     """
     changes, conflicts = told.changes, told.conflicts
-    if not changes and not conflicts and observation.fact not in DECISIONS | _REFOLDS:
+    if not changes and not conflicts and observation.fact not in _ALWAYS_TOLD:
         return
     for start in range(0, max(len(changes), 1), _MOST_CHANGES):
         objects: dict[str, int] = {}
         its = changes[start : start + _MOST_CHANGES]
         listed = [_change(change, observation.id, objects, sealer) for change in its]
         yield {
-            **_cause(observation),
+            **_cause(observation, Fact.REFOLD if told.is_refold else observation.fact),
             "objects": list(objects),
             "changes": listed,
             "conflicts": [] if start else [_conflict(each) for each in conflicts],
         }
 
 
-def _cause(observation: Observation) -> dict[str, Any]:
+def _cause(observation: Observation, event: Fact) -> dict[str, Any]:
     rules = observation.rule_set
     return {
         "workspace": observation.workspace,
-        "event": observation.fact,
+        "event": event,
         "observation_id": observation.id,
         "source": str(observation.natural_id)[:_MOST_CHARACTERS],
         "received_at": observation.received_at,
