@@ -161,6 +161,12 @@ class ResolverRun:
             self.step(batch_records)
         return self
 
+    def run_until(self, position: int) -> "ResolverRun":
+        """Resolves up to a place in the log."""
+        while self.position < position:
+            self.step(1)
+        return self
+
     def entities(self) -> dict[str, Entity]:
         """The newest version of each entity."""
         found = {}
@@ -295,7 +301,7 @@ def _decisions(workspace: str, people: Sequence[NaturalId]) -> Iterator[Observat
     ids = [entity_id(workspace, "contact", person) for person in people]
     asked = (
         (Fact.MERGE, 1, 6),
-        (Fact.MERGE, 3, 8),
+        (Fact.MERGE, 3, 5),
         (Fact.UNMERGE, 1, None),
         (Fact.APART, 2, 7),
         (Fact.MERGE, 4, 4),  # is refused
