@@ -69,7 +69,7 @@ ENTITIES = Topic(
 )
 RESOLVER_STATE = Topic(
     "resolver.state",
-    "seen observation ids, rule sets",
+    "seen observation ids, rule sets, heads of the audit's chains",
     "workspace/id",
     compacted=True,
     retention_days=None,
@@ -88,6 +88,7 @@ MATCH_REVIEWS = Topic(
     compacted=True,
     retention_days=None,
 )
+AUDIT = Topic("audit", "AuditEntry", "workspace", compacted=False, retention_days=400)
 
 ERASURES = Topic("erasures", "Erasure", "workspace/erasure/id", compacted=True, retention_days=None)
 
@@ -117,6 +118,7 @@ _FIXED = (
     CONFLICTS,
     MATCH_REVIEWS,
     ERASURES,
+    AUDIT,
     PROCESSORS_DEAD,
 )
 

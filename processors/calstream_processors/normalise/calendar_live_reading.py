@@ -63,7 +63,7 @@ class Reading:
                 statements.append(Statement(group, values, stamp))
         self.observations.append(
             Observation(
-                id=observation_id(SYSTEM, self.event_id, fact, natural_id),
+                id=observation_id(SYSTEM, self.event_id + aspect, fact, natural_id),
                 workspace=self.webhook.workspace,
                 fact=fact,
                 kind=kind,
