@@ -36,6 +36,8 @@ class RuleSet:
         conflict_window_seconds: systems that say different things of one group within it are in
             conflict.
         ignore_plus_addresses: whether `jo+news@` is the mailbox `jo@`.
+        tombstone_after_days: for how long an entity is kept that no system has any more: longer
+            than anybody redelivers.
         ignore_dots: whether `j.o@` is the mailbox `jo@`, at the providers that deliver it so.
         double_booking: what is a double booking, and who keeps the slot.
         leads: what is said of people who book.
@@ -47,6 +49,7 @@ class RuleSet:
     conflict_window_seconds: int = 600
     ignore_plus_addresses: bool = False
     ignore_dots: bool = False
+    tombstone_after_days: int = 40
     double_booking: DoubleBookingRules = field(default_factory=DoubleBookingRules)
     leads: LeadRules = field(default_factory=LeadRules)
 
@@ -81,6 +84,7 @@ class RuleSet:
                 "conflict_window_seconds": self.conflict_window_seconds,
                 "ignore_plus_addresses": self.ignore_plus_addresses,
                 "ignore_dots": self.ignore_dots,
+                "tombstone_after_days": self.tombstone_after_days,
                 "double_booking": self.double_booking.as_json(),
                 "leads": self.leads.to_plain(),
             },
@@ -107,6 +111,7 @@ class RuleSet:
                 conflict_window_seconds=int(body["conflict_window_seconds"]),
                 ignore_plus_addresses=bool(body["ignore_plus_addresses"]),
                 ignore_dots=bool(body["ignore_dots"]),
+                tombstone_after_days=int(body["tombstone_after_days"]),
                 double_booking=DoubleBookingRules.from_json(body["double_booking"]),
                 leads=LeadRules.from_plain(body["leads"]),
             )

@@ -99,6 +99,13 @@ class DoubleBookings:
         else:
             self._times.put(after)
 
+    def drop(self, entity: Entity) -> None:
+        """Takes out a booking that is no more."""
+        key = SlotKey(BOOKING, entity.id)
+        if entity.kind == BOOKING and (key in self._open or self._times.get(key) is not None):
+            self._touched[key] = GONE
+            self._times.drop(key)
+
     def settle(self, rules: DoubleBookingRules, cause: Observation) -> tuple[DoubleBooking, ...]:
         """What to write of double bookings after an observation: new, changed and ended ones.
 

@@ -11,6 +11,7 @@ from calstream_processors.resolve.audit import AuditChain
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.refolds import Refolds, Step
 from calstream_processors.resolve.state import OpenConflicts, SeenObservations, Workspace
+from calstream_processors.resolve.ticking import kept_microseconds
 from calstream_schemas.audit import Link
 from calstream_schemas.codec import Poison, schema_of
 from calstream_schemas.conflicts import decode_conflict
@@ -146,6 +147,13 @@ class Partition:
             elif audit_writer_of(key) is None:
                 seen.append((key.decode(), int(value)))
         self.seen = SeenObservations(seen)
+
+    def due(self, now: int) -> Iterator[tuple[str, int]]:
+        """The workspaces that a tick at `now` would change, each with when its last tick was."""
+        for name, workspace in list(self._workspaces.items()):
+            first = workspace.due.first(kept_microseconds(workspace.rules))
+            if first is not None and first <= now:
+                yield name, workspace.ticked_at
 
     def step(self, observation: Observation) -> Step | None:
         """The slice of a refold that an observation asks for."""
