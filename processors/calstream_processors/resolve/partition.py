@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+import structlog
+
 from calstream_core.errors import Code, InvariantError
 from calstream_core.sealing import KeyStore
+from calstream_core.zones import TZDATA_VERSION
 from calstream_engine import Work
 from calstream_processors.resolve.assignments import Assignments
 from calstream_processors.resolve.audit import AuditChain
@@ -32,6 +35,8 @@ from calstream_schemas.resolver_state import (
 from calstream_schemas.reviews import decode_review
 from calstream_schemas.rule_sets import RuleSet
 from calstream_schemas.topics import ENTITIES
+
+_log = structlog.get_logger()
 
 
 class Partition:
@@ -137,6 +142,7 @@ class Partition:
             if workspace is not None:
                 known = self.workspace(workspace)
                 known.rules = RuleSet.decode(value)
+                tell_if_zones_differ(workspace, known.rules)
                 known.double_bookings.use(known.rules.double_booking)
             elif (assigning := workspace_of_assignments(key)) is not None:
                 self.workspace(assigning).assignments = Assignments.decode(value)
@@ -192,6 +198,22 @@ class Partition:
         if isinstance(entity, Poison):
             raise _unreadable(key, entity)
         return entity
+
+
+def tell_if_zones_differ(workspace: str, rules: RuleSet) -> None:
+    """Logs that a workspace's rules were made with another time zone database than is installed.
+
+    Nothing goes wrong by it: what is folded asks no database. But what has changed waits until the
+    rules are applied again.
+    """
+    if rules.tzdata != TZDATA_VERSION:
+        _log.warning(
+            "time zones differ",
+            workspace=workspace,
+            rules=rules.tzdata,
+            installed=TZDATA_VERSION,
+            hint="see `calstream rules plan`",
+        )
 
 
 def _unreadable(key: str, poison: Poison) -> InvariantError:

@@ -19,7 +19,7 @@ from calstream_processors.resolve.conflicts import conflict_changes
 from calstream_processors.resolve.consequences import Change, follow_up
 from calstream_processors.resolve.erasing import ERASURE_FACTS, erase
 from calstream_processors.resolve.matching import match_rules
-from calstream_processors.resolve.partition import Partition
+from calstream_processors.resolve.partition import Partition, tell_if_zones_differ
 from calstream_processors.resolve.questions import questions
 from calstream_processors.resolve.refold import refold
 from calstream_processors.resolve.refolds import Step
@@ -129,6 +129,8 @@ class Resolution:
             self.told.conflicts.append(conflict)
         if step is not None:
             self.told.is_refold = rules.id == workspace.rules.id
+            if not self.told.is_refold:
+                tell_if_zones_differ(observation.workspace, rules)
             workspace.rules = rules
             self._goes_on(observation, step, len(made))
         self._ask(made)
