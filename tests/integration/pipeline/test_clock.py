@@ -1,15 +1,21 @@
 """Time passes on the real pipeline: a hold expires by a tick, a deletion becomes a tombstone."""
 
+import json
 import shutil
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.integration.pipeline.conftest import Install, Installation, eventually
+from typer.testing import CliRunner
 
-from calstream_core.clock import now_microseconds
+from calstream_core.clock import now_microseconds, to_microseconds
+from calstream_core.zones import zone_of
+from calstream_ops.cli.root import app
+from calstream_processors.time import zone_changes
 from calstream_sandbox.calendar_live.calendar import Booking, Calendar
 from calstream_sandbox.calendar_live.model import EventType, Host
 from calstream_schemas.codec import Poison
@@ -43,6 +49,13 @@ def _newest(installation: Installation, kind: str) -> dict[str, Entity | None]:
             assert not isinstance(entity, Poison), entity
             found[key] = entity
     return found
+
+
+def _run(installation: Installation, *words: str) -> Any:
+    words = (*words, "--config", str(installation.file), "-o", "json")
+    answer = CliRunner().invoke(app, list(words))
+    assert answer.exit_code == 0, answer.stderr
+    return json.loads(answer.stdout)
 
 
 def _ticks(installation: Installation) -> list[int]:
@@ -85,6 +98,41 @@ def test_a_deletion_becomes_a_tombstone(installation: Installation) -> None:
     assert attendance is not None
     assert "contact_ref" not in attendance.references
     assert installation.records(PROCESSORS_DEAD) == []
+
+
+def test_the_plan_shows_what_another_database_moves_and_applying_it_moves_that(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calendar = Calendar("acme", seed="zones")
+    start = datetime(2027, 7, 1, 13, tzinfo=UTC)  # 15:00 in Berlin
+    end = start + timedelta(minutes=30)
+    _event, told = calendar.book(Booking(HOST, EventType("t", "T"), start, end, "Europe/Berlin"))
+    installation.receive(told)
+    wall = "2027-07-01T15:00:00"
+    eventually(lambda: wall in _value(installation, "booking", "wall_start")())
+    # a database by which Berlin has no summer time
+    monkeypatch.setattr(
+        zone_changes,
+        "zone_of",
+        lambda name: zone_of("Africa/Lagos" if name == "Europe/Berlin" else name),
+    )
+    (plan,) = _run(installation, "rules", "plan")
+    assert [(each["zone"], each["offset_seconds"]) for each in plan["zone_changes"]] == [
+        ("Europe/Berlin", 3600)
+    ]
+    assert {(each["field"], each["old"], each["new"]) for each in plan["changes"]} == {
+        ("start_at", "2027-07-01T13:00:00.000Z", "2027-07-01T14:00:00.000Z"),
+        ("end_at", "2027-07-01T13:30:00.000Z", "2027-07-01T14:30:00.000Z"),
+    }
+    _run(installation, "rules", "apply", "--yes")
+    (moved,) = (
+        each
+        for each in _newest(installation, "booking").values()
+        if each and each.values["wall_start"] == wall
+    )
+    assert moved.values["start_at"] == to_microseconds(start) + 3_600_000_000
+    (again,) = _run(installation, "rules", "plan")
+    assert (again["changes"], again["zone_changes"]) == ([], [])
 
 
 def test_a_replay_with_its_ticks_gives_the_same_bytes(
