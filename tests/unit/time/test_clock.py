@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.stage_scene import StageScene, replayed
 
 from calstream_core.clock import to_microseconds
+from calstream_core.errors import Code
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings
 from calstream_ops.decision import erasure_order
@@ -19,7 +20,7 @@ from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.time.clock import Clock
 from calstream_sandbox.calendar_live.builder import Webhook
 from calstream_sandbox.calendar_live.calendar import Booking, Calendar
-from calstream_sandbox.calendar_live.model import EventType, Host
+from calstream_sandbox.calendar_live.model import EventType, Host, Recurrence
 from calstream_schemas.entities import Entity, NaturalId, Stamp, Values
 from calstream_schemas.observations import Fact, Observation, Statement, rules_changed, tick
 from calstream_schemas.refolds import Refold
@@ -66,7 +67,10 @@ class Platform:
         return [each for webhook in webhooks for each in self._read(webhook)]
 
     def _read(self, webhook: Webhook) -> tuple[Observation, ...]:
-        received = ReceivedWebhook(
+        return tuple(normalise(self.received(webhook), "US").observations)
+
+    def received(self, webhook: Webhook) -> ReceivedWebhook:
+        return ReceivedWebhook(
             id="w",
             workspace="acme",
             source="calendar_live",
@@ -77,7 +81,6 @@ class Platform:
             content_type="application/json",
             body=webhook.raw,
         )
-        return tuple(normalise(received, "US").observations)
 
     def holds(self, ttl_minutes: float = 10) -> Observation:
         self.hold, webhooks = self.calendar.hold(
@@ -200,6 +203,27 @@ def test_a_message_expires_when_it_is_of_no_use_any_more(
     scene.hear(_message(_at(30), status), _tick(31))
     (message,) = scene.entities("message")
     assert message.values["status"] == after
+
+
+@pytest.mark.parametrize(
+    ("rrule", "code"),
+    [
+        ("FREQ=DAILY;COUNT=1000000", Code.RECURRENCE_TOO_LARGE),
+        ("every other Tuesday", Code.RECURRENCE_INVALID),
+    ],
+)
+def test_a_rule_that_is_no_meetings_is_refused_and_its_event_is_taken(
+    scene: StageScene, rrule: str, code: Code
+) -> None:
+    platform = Platform()
+    asked = Booking(
+        HOST, EventType("t", "T"), START, END, "UTC", recurrence=Recurrence("ser_1", "x", rrule)
+    )
+    (webhook,) = platform.calendar.book(asked)[1]
+    problems = normalise(platform.received(webhook), "US").problems
+    assert [(each.code, each.field) for each in problems] == [(code, "data.event.recurrence.rrule")]
+    scene.hear(*platform.told([webhook]))
+    assert _booking(scene).values["status"] == "confirmed"
 
 
 # deletion
