@@ -46,11 +46,13 @@ def _apply(truth: Truth, rules: RuleSet) -> None:
 
     made = list(refold(state, list(state.entities.values()), rules, cause_of(observation)))
     truth.rules = rules
-    follow_up(
-        state, take(made), rules, CONSEQUENCES, lambda o: take(list(resolve(state, o, rules)))
-    )
+
+    def apply(drawn: Observation) -> list[Change]:
+        return take(list(resolve(state, drawn, rules)))
+
+    follow_up(state, take(made), rules, CONSEQUENCES, apply)
     for drawn in restate(state, truth.of("contact"), rules, observation):
-        take(list(resolve(state, drawn, rules)))
+        apply(drawn)
 
 
 def _values(changes: list[FieldChange]) -> dict[str, list[tuple[object, object]]]:
