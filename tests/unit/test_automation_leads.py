@@ -24,6 +24,7 @@ from tests.unit.automation_scene import (
 from calstream_core.clock import to_microseconds
 from calstream_core.settings import Pattern
 from calstream_processors.resolve.assignments import ASSIGNMENT, Assignments, copies_of_rules
+from calstream_processors.resolve.conflicts import conflicts_of
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM, PATTERNS
 from calstream_sandbox.calendar_live.builder import Webhook
 from calstream_schemas.entities import Entity, NaturalId
@@ -179,6 +180,7 @@ def test_an_owner_that_the_crm_turns_out_to_have_had_takes_the_turn_back() -> No
         crm_says(CRM_CONTACT, "contact", NOON, {"owner": {"owner_id": "42"}}, about=first.id)
     )
     assert truth.only("contact").values["owner_id"] == "42"
+    assert conflicts_of(truth.only("contact"), truth.rules) == {}, "rules contradict nobody"
     (assignment,) = copies_of_rules(truth.only("contact"), ASSIGNMENT)
     assert assignment.gone
     truth.receive(scene.book(booking(), scene.add_attendee("b@example.com", "B"))[1])
@@ -250,9 +252,18 @@ def test_merged_people_have_the_score_of_both_and_apart_each_has_their_own_again
     assert len(truth.of("message")) == 1
 
 
-def test_without_rules_for_scoring_or_assignment_one_observation_is_drawn_for_a_new_lead() -> None:
+def test_the_source_comes_with_the_first_version_and_takes_none_of_its_own() -> None:
     truth = Truth().receive(_booked(**HOT))
-    assert [drawn.kind for drawn in truth.drawn] == ["contact"]
+    assert truth.drawn == []
+    assert truth.only("contact").version == 1
+
+
+def test_a_person_whom_the_crm_knew_first_has_the_source_from_their_first_booking_on() -> None:
+    truth = Truth()
+    email = {"email": {"email": "jo@example.com"}}
+    truth.observe(crm_says(CRM_CONTACT, "contact", NOON, email))
+    assert "lead_source" not in truth.only("contact").values
+    assert truth.receive(_booked()).only("contact").values["lead_source"] == "calendar.live"
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b'{"a/b": "x"}', b'{"a/b": null}'])
