@@ -1,9 +1,13 @@
 """Flow A: whoever books is a lead with a source, a score and an owner; and it is told at once."""
 
 import itertools
+import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -335,6 +339,34 @@ def test_a_replay_assigns_the_same_and_the_turns_follow_from_the_contacts(
     )
     shares = [recounted[each.owner_id] / each.weight for each in rules.leads.assignees]
     assert max(shares) - min(shares) <= 1
+
+
+_TOLD = """
+from tests.unit.automation_scene import Truth, booking, calendar, rules_with
+from calstream_schemas.lead_rules import Assignee, LeadRules, Operator, ScoringRule
+row = ScoringRule("a", Operator.ANSWERED, None, 5)
+leads = LeadRules(scoring=(row,), threshold=5, assignees=(Assignee("7", 2), Assignee("8")))
+scene, truth = calendar(), Truth(rules_with(leads))
+people = [scene.add_attendee(f"p{n}@example.com", f"P{n}") for n in range(12)]
+for n, person in enumerate(people):
+    truth.receive(scene.book(booking(answers={"a": "b"}), person, people[(n * 7) % 12])[1])
+print([(drawn.id, str(drawn.natural_id)) for drawn in truth.drawn])
+"""
+
+
+def test_what_is_drawn_and_its_order_do_not_depend_on_python_s_hash_seed() -> None:
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", _TOLD],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(told) == 1
+    assert b"rules/assignment/" in told.pop()
 
 
 def _leads(truth: Truth) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def leads(
             yield from released(after, change.cause)
         if not asked or after.kind != "attendance" or not _matters(change):
             continue
-        for id_ in _people(change) - done:
+        for id_ in sorted(_people(change) - done):
             done.add(id_)
             contact = state.get(entity_key(after.workspace, "contact", id_))
             if contact is not None and contact.merge is None:
