@@ -11,24 +11,20 @@ from calstream_processors.resolve.state import Workspace
 from calstream_processors.resolve.versions import cause_of
 from calstream_schemas.entities import Entity
 from calstream_schemas.observations import Observation
-from calstream_schemas.rule_sets import RuleSet
 
 
-def rehearse(
-    entities: Iterable[Entity], in_force: RuleSet, observation: Observation
-) -> list[FieldChange]:
-    """The changes of the truth, by key, group and field, if rules came that are not in force.
+def rehearse(entities: Iterable[Entity], observation: Observation) -> list[FieldChange]:
+    """The changes of the truth, by key, group and field, that a rule set would make.
 
     Args:
         entities: the newest versions of all entities of the workspace.
-        in_force: its rules until now.
-        observation: of the other rules.
+        observation: of the rule set.
     """
     before = {entity.key: entity for entity in entities}
     state = Workspace()
     for entity in before.values():
         state.put(entity)
-    _apply_rules(state, before, in_force, observation)
+    _apply_rules(state, before, observation)
     return [
         change
         for key in sorted(before)
@@ -36,9 +32,7 @@ def rehearse(
     ]
 
 
-def _apply_rules(
-    state: Workspace, entities: dict[str, Entity], in_force: RuleSet, observation: Observation
-) -> None:
+def _apply_rules(state: Workspace, entities: dict[str, Entity], observation: Observation) -> None:
     rules = observation.rule_set
     assert rules is not None
 
@@ -50,7 +44,6 @@ def _apply_rules(
 
     changes = take(list(refold(state, entities.values(), rules, cause_of(observation))))
     follow_up(state, changes, rules, CONSEQUENCES, apply)
-    if rules.leads != in_force.leads:
-        contacts = [e for _, e in sorted(state.entities.items()) if e.kind == "contact"]
-        for drawn in restate(state, contacts, rules, observation):
-            follow_up(state, apply(drawn), rules, CONSEQUENCES, apply)
+    contacts = [e for _, e in sorted(state.entities.items()) if e.kind == "contact"]
+    for drawn in restate(state, contacts, rules, observation):
+        follow_up(state, apply(drawn), rules, CONSEQUENCES, apply)

@@ -214,8 +214,12 @@ MESSAGE = Kind(
         Group(
             "purpose",
             (
-                Field("message_kind", _T, "booked, high_score, moved, conflict or payment_link."),
-                Field("audience", _T, "ops, host, owner or attendee."),
+                Field(
+                    "message_kind",
+                    _T,
+                    "booked, high_score, moved, conflict, arbitration or payment_link.",
+                ),
+                Field("audience", _T, "ops, host, owner, attendee or endpoint."),
             ),
         ),
         Group(

@@ -55,7 +55,8 @@ def restate(
     """
     for contact in contacts:
         if contact.merge is None:
-            score = _score(_held(rules.leads, _attendances(state, contact)))
+            answered = _attendances(state, contact) if rules.leads.scoring else ()
+            score = _score(_held(rules.leads, answered))
             wanted: Wanted = {"lead_source": source_of(contact.copies, rules.leads), **score}
             yield from news(cause, contact, wanted)
 
