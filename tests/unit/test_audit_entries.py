@@ -18,7 +18,7 @@ from calstream_schemas.topics import CONFLICTS, ENTITIES
 
 @pytest.fixture(scope="module")
 def observed() -> list[Observation]:
-    return a_busy_log(["acme", "zeta"], bookings=30, seed=3)
+    return a_busy_log(["acme", "zeta"], bookings=16, seed=3)
 
 
 @pytest.fixture(scope="module")

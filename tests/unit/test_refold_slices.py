@@ -36,7 +36,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyStore:
 @pytest.fixture(scope="module")
 def observed() -> list[Observation]:
     """What happens, without any change of the rules."""
-    log = a_busy_log(["acme"], bookings=9, seed=5)
+    log = a_busy_log(["acme"], bookings=16, seed=5)
     return [each for each in log if each.fact is not Fact.RULES]
 
 
@@ -72,7 +72,7 @@ changes = st.lists(
 def test_any_slices_and_any_interleaving_give_what_a_refold_at_once_gives(
     keys: KeyStore, observed: list[Observation], slice_entities: pytest.MonkeyPatch
 ) -> None:
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=12, deadline=None)
     @given(changes, st.integers(1, 40), st.integers(0, 2**32))
     def holds(changes: list[tuple[int, Pattern]], size: int, seed: int) -> None:
         log = encoded(keys, _with_rules(observed, changes))
