@@ -255,7 +255,7 @@ def test_what_retention_dropped_is_no_fault_but_a_report_that_was_kept_tells_of_
     partition = _at("acme", installation)
     _copy(once.installation, installation, {})
     kept = tmp_path / "report.json"
-    kept.write_text(json.dumps(_run(installation, "audit", "verify")))
+    assert _run(installation, "audit", "verify", "--report", str(kept))["ok"]
     place = TopicPartition(installation.name(AUDIT), partition, 30)
     admin = AdminClient({"bootstrap.servers": broker, "log_level": 0})
     for done in admin.delete_records([place]).values():
