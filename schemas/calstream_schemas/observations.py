@@ -13,6 +13,7 @@ from calstream_schemas.cells import from_avro, to_avro
 from calstream_schemas.codec import Decoded, Poison
 from calstream_schemas.entities.fields import KINDS, Kind, kind_of
 from calstream_schemas.entities.model import NaturalId, Stamp, Values
+from calstream_schemas.erasure_facts import ErasureOrder, Receipt
 from calstream_schemas.key_loading import load_keys
 from calstream_schemas.rule_sets import RULES, RuleSet
 
@@ -35,6 +36,8 @@ class Fact(StrEnum):
     MERGE = "merge"  # somebody decided that `about` is `other`
     UNMERGE = "unmerge"  # somebody decided that `about` is nobody else after all
     APART = "apart"  # somebody decided that `about` and `other` are two
+    ERASE = "erase"  # somebody decided that what is known of the person `about` goes
+    ERASED = "erased"  # a system answers that it has erased what it had
 
 
 DECISIONS = frozenset({Fact.MERGE, Fact.UNMERGE, Fact.APART})
@@ -68,6 +71,7 @@ class Observation:
         occurred_at: when it happened at the source, microseconds.
         other: for decisions on who is who, the other entity's id.
         decided_by: for decisions, who decided.
+        erasure: for `erase` what is asked for, for `erased` the receipt.
     """
 
     id: str
@@ -87,6 +91,7 @@ class Observation:
     delivery_id: str | None = None
     other: str | None = None
     decided_by: str | None = None
+    erasure: ErasureOrder | Receipt | None = None
 
 
 def observation_id(source: str, event: str, fact: Fact, natural_id: NaturalId) -> str:
@@ -164,6 +169,7 @@ def encode_observation(observation: Observation, sealer: Sealer | None) -> bytes
             "delivery_id": observation.delivery_id,
             "other": observation.other,
             "decided_by": observation.decided_by,
+            "erasure": None if observation.erasure is None else observation.erasure.encode(),
             "statements": [
                 _statement_to_avro(kind_of(observation.kind), statement, seal)
                 for statement in observation.statements
@@ -257,11 +263,18 @@ def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:
         delivery_id=body["delivery_id"],
         other=body["other"],
         decided_by=body["decided_by"],
+        erasure=_erasure(Fact(body["fact"]), body["erasure"]),
         rule_set=None if body["rule_set"] is None else RuleSet.decode(body["rule_set"].encode()),
         statements=tuple(
             _statement(kind_of(body["kind"]), item, sealer) for item in body["statements"]
         ),
     )
+
+
+def _erasure(fact: Fact, text: str | None) -> ErasureOrder | Receipt | None:
+    if text is None:
+        return None
+    return ErasureOrder.decode(text) if fact is Fact.ERASE else Receipt.decode(text)
 
 
 def _statement(kind: Kind, item: dict[str, Any], sealer: Sealer) -> Statement:

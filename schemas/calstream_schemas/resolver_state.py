@@ -1,4 +1,4 @@
-"""The keys of `resolver.state`: what was seen, rules, refolds under way, heads of the audit.
+"""The keys of `resolver.state`: what was seen, rules, assignments, refolds, heads of the audit.
 
 An observation that was seen has the key `workspace/id` and as value when it was received, in
 microseconds. What else there is has a key below and is JSON. No workspace's name begins with `~`.
@@ -11,6 +11,7 @@ CHECKPOINTS_KEPT = 512
 """Of how many checkpoints a chain keeps the newest."""
 
 _RULES = b"/~rules"
+_ASSIGNMENTS = b"/~assignments"
 _REFOLD = b"/~refold"
 _AUDIT = b"~audit/"
 _HEAD = b"/head"
@@ -24,6 +25,16 @@ def rules_key(workspace: str) -> bytes:
 def workspace_of_rules(key: bytes) -> str | None:
     """The workspace whose rule set a key holds; None for any other key."""
     return key.removesuffix(_RULES).decode() if key.endswith(_RULES) else None
+
+
+def assignments_key(workspace: str) -> bytes:
+    """The key under which it is kept how many leads a workspace has given to whom."""
+    return workspace.encode() + _ASSIGNMENTS
+
+
+def workspace_of_assignments(key: bytes) -> str | None:
+    """The workspace whose assignments a key holds; None for any other key."""
+    return key.removesuffix(_ASSIGNMENTS).decode() if key.endswith(_ASSIGNMENTS) else None
 
 
 def refold_key(workspace: str) -> bytes:

@@ -75,7 +75,11 @@ RESOLVER_STATE = Topic(
     retention_days=None,
 )
 CONFLICTS = Topic(
-    "conflicts", "Conflict", "workspace/kind/id/group", compacted=True, retention_days=None
+    "conflicts",
+    "Conflict, DoubleBooking",
+    "workspace/kind/id/group, workspace/double-booking/id",
+    compacted=True,
+    retention_days=None,
 )
 MATCH_REVIEWS = Topic(
     "match-reviews",
@@ -85,6 +89,8 @@ MATCH_REVIEWS = Topic(
     retention_days=None,
 )
 AUDIT = Topic("audit", "AuditEntry", "workspace", compacted=False, retention_days=400)
+
+ERASURES = Topic("erasures", "Erasure", "workspace/erasure/id", compacted=True, retention_days=None)
 
 
 def _dead(name: str) -> Topic:
@@ -111,6 +117,7 @@ _FIXED = (
     RESOLVER_STATE,
     CONFLICTS,
     MATCH_REVIEWS,
+    ERASURES,
     AUDIT,
     PROCESSORS_DEAD,
 )

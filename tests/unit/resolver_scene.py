@@ -44,6 +44,7 @@ from calstream_schemas.topics import (
     AUDIT,
     CONFLICTS,
     ENTITIES,
+    ERASURES,
     MATCH_REVIEWS,
     OBSERVATIONS,
     RESOLVER_STATE,
@@ -120,7 +121,7 @@ class ResolverRun:
                 TableSpec(topic.name, topic.name, every_version=topic is not RESOLVER_STATE),
                 MemoryStore(),
             )
-            for topic in (ENTITIES, MATCH_REVIEWS, CONFLICTS, RESOLVER_STATE)
+            for topic in (ENTITIES, MATCH_REVIEWS, CONFLICTS, ERASURES, RESOLVER_STATE)
         }
         self.restart()
 

@@ -74,7 +74,7 @@ def _reports(session: Session, names: list[str]) -> list[dict[str, Any]]:
         log = EntityLog(reader, kafka, keys)
         for name in names:
             rules = rules_in_force(reader, kafka, name)
-            changes = changes_of(log, name, rules)
+            changes = changes_of(log, name, rules, rules)
             reports.append({"workspace": name, "rule_set": rules.id, "changes": changes})
     return reports
 

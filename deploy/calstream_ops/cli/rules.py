@@ -15,7 +15,7 @@ from calstream_ops.inspection.log_reader import LogReader
 from calstream_ops.inspection.refold_report import changes_of
 from calstream_ops.inspection.rules_log import rules_in_force
 from calstream_ops.refold_desk import RefoldDesk
-from calstream_processors.resolve.rule_settings import rule_set_of
+from calstream_processors.resolve.rule_settings import rule_set_in
 from calstream_schemas.rule_sets import RuleSet
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -89,7 +89,7 @@ def _names(session: Session, workspace: str | None) -> list[str]:
 
 
 def _asked(session: Session, name: str) -> RuleSet:
-    return rule_set_of(name, session.settings.workspaces[name])
+    return rule_set_in(session.settings, name)
 
 
 def _plans(session: Session, workspace: str | None) -> list[dict[str, Any]]:
@@ -106,7 +106,7 @@ def _plans(session: Session, workspace: str | None) -> list[dict[str, Any]]:
                     "workspace": name,
                     "in_force": {"rule_set": now.id, "pattern": now.pattern},
                     "settings": {"rule_set": rule_set.id, "pattern": rule_set.pattern},
-                    "changes": changes_of(log, name, rule_set),
+                    "changes": changes_of(log, name, now, rule_set),
                 }
             )
     return plans

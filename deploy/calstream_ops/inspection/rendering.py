@@ -18,6 +18,7 @@ from calstream_schemas.codec import Decoded, Poison
 from calstream_schemas.entities import KINDS, FieldType
 from calstream_schemas.resolver_state import (
     audit_writer_of,
+    workspace_of_assignments,
     workspace_of_refold,
     workspace_of_rules,
 )
@@ -35,6 +36,7 @@ _WEBHOOKS: Mapping[str, Callable[[bytes, SealerOf], Any]] = {
 
 _STATE: Mapping[str, Callable[[bytes], str | None]] = {
     "rule_set": workspace_of_rules,
+    "assignments": workspace_of_assignments,
     "refold": workspace_of_refold,
     "audit_link": audit_writer_of,
 }

@@ -6,21 +6,25 @@ from functools import partial
 from calstream_core.errors import Code, InvariantError
 from calstream_core.sealing import KeyStore
 from calstream_engine import Work
+from calstream_processors.resolve.assignments import Assignments
 from calstream_processors.resolve.audit import AuditChain
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.refolds import Refolds, Step
 from calstream_processors.resolve.state import OpenConflicts, SeenObservations, Workspace
 from calstream_schemas.audit import Link
-from calstream_schemas.codec import Poison
+from calstream_schemas.codec import Poison, schema_of
 from calstream_schemas.conflicts import decode_conflict
+from calstream_schemas.double_bookings import RECORD, decode_double_booking
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import decode_entities, decode_entity
 from calstream_schemas.entities.head import decode_head
+from calstream_schemas.erasures import decode_erasure
 from calstream_schemas.observations import Observation
 from calstream_schemas.refolds import Refold
 from calstream_schemas.resolver_state import (
     audit_writer_of,
     is_audit_head,
+    workspace_of_assignments,
     workspace_of_refold,
     workspace_of_rules,
 )
@@ -90,24 +94,51 @@ class Partition:
             self.workspace(review.workspace).reviews.put(review)
 
     def restore_conflicts(self, conflicts: Iterable[tuple[bytes, bytes]]) -> None:
-        """Reads the conflicts that stand.
+        """Reads the conflicts and double bookings that stand.
 
         Raises:
             InvariantError: one can't be read.
         """
         for key, value in conflicts:
+            schema = schema_of(value)
+            if schema is not None and schema.record == RECORD:
+                found = decode_double_booking(value)
+                if isinstance(found, Poison):
+                    raise _unreadable(key.decode(errors="replace"), found)
+                self.workspace(found.workspace).double_bookings.restore(found)
+                continue
             conflict = decode_conflict(value, self._keys.sealer)
             if isinstance(conflict, Poison):
                 raise _unreadable(key.decode(errors="replace"), conflict)
             self.conflicts.put(conflict)
 
+    def restore_erasures(self, erasures: Iterable[tuple[bytes, bytes]]) -> None:
+        """Reads who was erased.
+
+        Raises:
+            InvariantError: a record can't be read; to go on would bring people back.
+        """
+        for key, value in erasures:
+            erasure = decode_erasure(value)
+            if isinstance(erasure, Poison):
+                raise _unreadable(key.decode(errors="replace"), erasure)
+            self.workspace(erasure.workspace).erasures.put(erasure)
+
     def restore_state(self, state: Iterable[tuple[bytes, bytes]]) -> None:
-        """Reads the rules, the refolds under way, where the audit stands, what was seen lately."""
+        """Reads what is kept of workspaces, where the audit stands, and what was seen lately.
+
+        Raises:
+            InvariantError, RecordError: one can't be read.
+        """
         seen = []
         for key, value in state:
             workspace = workspace_of_rules(key)
             if workspace is not None:
-                self.workspace(workspace).rules = RuleSet.decode(value)
+                known = self.workspace(workspace)
+                known.rules = RuleSet.decode(value)
+                known.double_bookings.use(known.rules.double_booking)
+            elif (assigning := workspace_of_assignments(key)) is not None:
+                self.workspace(assigning).assignments = Assignments.decode(value)
             elif (refolded := workspace_of_refold(key)) is not None:
                 self.refolds.restore(refolded, Refold.decode(value))
             elif is_audit_head(key):
