@@ -21,6 +21,7 @@ from calstream_schemas.refolds import Refold
 from calstream_schemas.resolver_state import refold_key
 
 EVERYTHING = 1_000_000
+RULES = PATTERNS[Pattern.CALENDAR_TO_CRM]
 KEYS = [
     entity_key("acme", kind, entity_id("acme", kind, NaturalId("s", "t", str(number))))
     for kind in ("contact", "booking", "attendance")
@@ -184,13 +185,13 @@ def test_contacts_come_first_and_slices_are_about_even() -> None:
 def test_what_is_stale_or_of_nobody_is_no_step() -> None:
     rules = rules_changed("acme", PATTERNS[Pattern.TWO_WAY], "x", NOW)
     under_way = Refolds()
-    step = under_way.step(rules, lambda: KEYS)
+    step = under_way.step(rules, lambda: KEYS, RULES)
     assert step is not None
     following = under_way.advance("acme", step, 3).next("acme")
-    assert under_way.step(following, lambda: KEYS) is not None
-    assert under_way.step(step.refold.next("acme"), lambda: KEYS) is None, "was done"
-    assert under_way.step(_begun(10).with_slice(0).with_slice(0).next("acme"), list) is None
-    assert Refolds().step(following, lambda: KEYS) is None
+    assert under_way.step(following, lambda: KEYS, RULES) is not None
+    assert under_way.step(step.refold.next("acme"), lambda: KEYS, RULES) is None, "was done"
+    assert under_way.step(_begun(10).with_slice(0).with_slice(0).next("acme"), list, RULES) is None
+    assert Refolds().step(following, lambda: KEYS, RULES) is None
 
 
 def test_a_refold_reads_back_and_nonsense_is_refused() -> None:
@@ -203,12 +204,12 @@ def test_a_refold_reads_back_and_nonsense_is_refused() -> None:
 def test_after_a_restart_the_slices_are_the_same() -> None:
     rules = rules_changed("acme", PATTERNS[Pattern.TWO_WAY], "x", NOW)
     before, after = Refolds(), Refolds()
-    step = before.step(rules, lambda: KEYS[:900])
+    step = before.step(rules, lambda: KEYS[:900], RULES)
     assert step is not None
     refold = before.advance("acme", step, 0)
     after.restore("acme", refold)
-    resumed = after.step(refold.next("acme"), lambda: reversed(KEYS))
-    going_on = before.step(refold.next("acme"), lambda: KEYS)
+    resumed = after.step(refold.next("acme"), lambda: reversed(KEYS), RULES)
+    going_on = before.step(refold.next("acme"), lambda: KEYS, RULES)
     assert resumed is not None
     assert going_on is not None
     assert set(going_on.keys) <= set(resumed.keys)
