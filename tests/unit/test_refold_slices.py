@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.resolver_scene import NOW, ResolverRun, a_busy_log, encoded, keys_in
+from tests.unit.resolver_scene import HOST, NOW, ResolverRun, a_busy_log, encoded, keys_in
 
 from calstream_core.errors import RecordError
 from calstream_core.sealing import KeyStore
@@ -14,8 +15,10 @@ from calstream_core.settings import Pattern
 from calstream_processors.resolve.ownership import PATTERNS
 from calstream_processors.resolve.refolds import Refolds
 from calstream_schemas import refolds
-from calstream_schemas.entities import entity_id, entity_key
+from calstream_schemas.double_booking_rules import Buffer, DoubleBookingRules
+from calstream_schemas.entities import Entity, entity_id, entity_key
 from calstream_schemas.entities.model import NaturalId
+from calstream_schemas.lead_rules import LeadRules, Operator, ScoringRule
 from calstream_schemas.observations import Fact, Observation, rules_changed
 from calstream_schemas.refolds import Refold
 from calstream_schemas.resolver_state import refold_key
@@ -147,6 +150,34 @@ def test_what_changes_while_a_refold_is_under_way_is_folded_by_the_new_rules_at_
     truth = _truth(run)
     run.run()
     assert _truth(run) == truth, "nothing was left for the slices to do"
+
+
+def test_nobody_is_told_of_what_only_other_rules_make_and_contacts_are_restated(
+    keys: KeyStore, observed: list[Observation], slice_entities: pytest.MonkeyPatch
+) -> None:
+    row = ScoringRule("team_size", Operator.ANSWERED, None, 50)
+    other = replace(
+        RULES,
+        leads=LeadRules(scoring=(row,), threshold=10),
+        double_booking=DoubleBookingRules(hosts={HOST.id: Buffer(120, 120)}),
+    )
+    slice_entities.setattr(refolds, "SLICE_ENTITIES", 5)
+    rules = rules_changed("acme", other, "x", NOW)
+    first = ResolverRun(keys, encoded(keys, [rules, *observed])).run()
+    assert {e.values["message_kind"] for e in _of_kind(first, "message")} >= {
+        "high_score",
+        "conflict",
+    }
+    last = ResolverRun(keys, encoded(keys, [*observed, rules])).run()
+    known = ResolverRun(keys, encoded(keys, observed)).run()
+    assert _of_kind(last, "message") == _of_kind(known, "message")
+    scores = {each.values.get("lead_score") for each in _of_kind(last, "contact")}
+    assert scores == {each.values.get("lead_score") for each in _of_kind(first, "contact")}
+    assert 50 in scores
+
+
+def _of_kind(run: ResolverRun, kind: str) -> list[Entity]:
+    return [each for each in run.entities().values() if each.kind == kind]
 
 
 def test_a_refold_by_the_same_rules_changes_nothing(
