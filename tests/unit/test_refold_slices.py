@@ -16,10 +16,10 @@ from calstream_processors.resolve.ownership import PATTERNS
 from calstream_processors.resolve.refolds import Refolds
 from calstream_schemas import refolds
 from calstream_schemas.double_booking_rules import Buffer, DoubleBookingRules
-from calstream_schemas.entities import Entity, entity_id, entity_key
+from calstream_schemas.entities import Entity, Stamp, Values, entity_id, entity_key
 from calstream_schemas.entities.model import NaturalId
 from calstream_schemas.lead_rules import LeadRules, Operator, ScoringRule
-from calstream_schemas.observations import Fact, Observation, rules_changed
+from calstream_schemas.observations import Fact, Observation, Statement, rules_changed
 from calstream_schemas.refolds import Refold
 from calstream_schemas.resolver_state import refold_key
 
@@ -174,6 +174,49 @@ def test_nobody_is_told_of_what_only_other_rules_make_and_contacts_are_restated(
     scores = {each.values.get("lead_score") for each in _of_kind(last, "contact")}
     assert scores == {each.values.get("lead_score") for each in _of_kind(first, "contact")}
     assert 50 in scores
+
+
+def test_double_bookings_that_only_a_slice_finds_are_told_to_nobody(
+    keys: KeyStore, observed: list[Observation], slice_entities: pytest.MonkeyPatch
+) -> None:
+    slice_entities.setattr(refolds, "SLICE_ENTITIES", 5)
+    ids = sorted({each.natural_id for each in observed if each.kind == "booking"})
+    log = [*observed, *(_crm_moves(id_, number) for number, id_ in enumerate(ids))]
+    rules = rules_changed("acme", PATTERNS[Pattern.CRM_TO_CALENDAR], "x", NOW)
+    before = ResolverRun(keys, encoded(keys, log)).run()
+    after = ResolverRun(keys, encoded(keys, [*log, rules])).run()
+    opened = [_of_conflicts(run) for run in (before, after)]
+    assert len(opened[1] - opened[0]) > len(ids), "all are at the same time now"
+    assert _of_kind(after, "message") == _of_kind(before, "message")
+
+
+def _crm_moves(booking: NaturalId, number: int) -> Observation:
+    natural_id = NaturalId("hubspot", "meeting", str(number))
+    stamp = Stamp(-1, NOW, by_self=False)
+    start, hour = 2_000_000_000_000_000, 3_600_000_000
+    groups: dict[str, Values] = {
+        "schedule": {"start_at": start, "end_at": start + hour, "timezone": "UTC"},
+        "host": {"host_id": "usr_99"},
+        "status": {"status": "confirmed"},
+    }
+    return Observation(
+        id=f"moved-{number}",
+        workspace="acme",
+        fact=Fact.STATE,
+        kind="booking",
+        natural_id=natural_id,
+        role="crm",
+        received_at=NOW,
+        occurred_at=NOW,
+        about=entity_id("acme", "booking", booking),
+        statements=tuple(Statement(group, its, stamp) for group, its in groups.items()),
+    )
+
+
+def _of_conflicts(run: ResolverRun) -> set[bytes]:
+    return {
+        key or b"" for key, _, _ in run.written["conflicts"] if b"double-booking" in (key or b"")
+    }
 
 
 def _of_kind(run: ResolverRun, kind: str) -> list[Entity]:
