@@ -54,7 +54,6 @@ from calstream_schemas.webhooks import ReceivedWebhook
 HOST = Host("usr_12", "dana@acme.example", "Dana Reyes")
 START = datetime(2026, 11, 27, 15, tzinfo=UTC)
 NOW = 1_795_166_102_000_000  # 2026-11-20T09:15:02Z
-_PEOPLE = 24
 
 
 class MemoryRecord:
@@ -233,12 +232,13 @@ def _calendar_says(workspace: str, bookings: int, chance: random.Random) -> Iter
     calendar = Calendar(workspace, seed=f"busy-{workspace}")
     webhooks: list[Webhook] = []
     for number in range(bookings):
-        who = number % _PEOPLE
-        address = f"p{who % 20}+{number % 3}@example.com"
+        who = number % max(1, bookings * 4 // 5)  # some book again, some share a mailbox
+        address = f"p{who - who % 8 // 7}+{who % 2}@example.com"
         person = calendar.add_attendee(address, f"Person {who}", company=f"Company {who % 5}")
         kind = EventType("trial", "Trial", paid=number % 3 == 0, price_minor=100)
         begin = START + timedelta(hours=number)
-        slot = Booking(HOST, kind, begin, begin + timedelta(minutes=30), "America/New_York")
+        end, answers = begin + timedelta(minutes=30), (("team_size", "51-200"),)
+        slot = Booking(HOST, kind, begin, end, "America/New_York", answers=answers)
         event, told = calendar.book(slot, person)
         moved = begin + timedelta(days=1)
         told += calendar.reschedule(event, moved, moved + timedelta(minutes=30))

@@ -57,6 +57,10 @@ class Workspace:
             self.entities[key] = held  # the last in the dictionary is the one asked for last
         return held
 
+    def hold(self, entity: Entity) -> None:
+        """Takes the newest version of an entity that was read elsewhere."""
+        self.entities.setdefault(entity.key, entity)
+
     def know(self, head: Head) -> None:
         """Takes an entity into the index that is kept elsewhere."""
         self.index.replace(None, head)

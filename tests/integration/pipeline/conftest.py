@@ -125,11 +125,17 @@ class Process:
         assert self._child is not None
         return self._child.exited.result(PATIENCE_SECONDS)
 
-    def another(self, port: int) -> "Process":
-        """The same process once more, with a health listener of its own."""
+    def another(self, port: int, **environment: str) -> "Process":
+        """The same process once more, with a health listener and variables of its own."""
         listen = f"127.0.0.1:{port}"
         argv = (*self._spec.argv[:-1], listen)  # where it listens is said last
-        spec = replace(self._spec, argv=argv, health=f"http://{listen}/healthz", name="another")
+        spec = replace(
+            self._spec,
+            argv=argv,
+            environment={**self._spec.environment, **environment},
+            health=f"http://{listen}/healthz",
+            name=f"another-{port}",
+        )
         return Process(spec, self._log.parent)
 
     def close(self) -> None:
