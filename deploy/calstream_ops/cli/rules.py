@@ -18,7 +18,8 @@ from calstream_ops.inspection.keys import existing_keys
 from calstream_ops.inspection.log_reader import LogReader
 from calstream_ops.inspection.rules_log import rules_in_force
 from calstream_ops.inspection.times import readable
-from calstream_processors.resolve.refold import FieldChange, field_changes
+from calstream_processors.resolve.refold import FieldChange
+from calstream_processors.resolve.rehearsal import rehearse
 from calstream_processors.resolve.rule_settings import rule_set_in
 from calstream_schemas.entities import Decision, FieldType, Value, kind_of, kind_of_key
 from calstream_schemas.observations import encode_observation, rules_changed
@@ -114,7 +115,8 @@ def _plans(session: Session, workspace: str | None) -> list[dict[str, Any]]:
         log = EntityLog(reader, kafka, keys)
         for name, rule_set in wanted.items():
             now = rules_in_force(reader, kafka, name)
-            changes = [c for e in log.newest(name) for c in field_changes(e, rule_set)]
+            changed = rules_changed(name, rule_set, "plan", now_microseconds())
+            changes = rehearse(log.newest(name), now, changed)
             plans.append(
                 {
                     "workspace": name,

@@ -16,7 +16,7 @@ from calstream_ops.inspection.times import readable, readable_milliseconds
 from calstream_schemas import codec
 from calstream_schemas.codec import Decoded, Poison
 from calstream_schemas.entities import KINDS, FieldType
-from calstream_schemas.resolver_state import workspace_of_rules
+from calstream_schemas.resolver_state import workspace_of_assignments, workspace_of_rules
 from calstream_schemas.topics import RESOLVER_STATE
 from calstream_schemas.webhooks import decode_received, decode_rejected
 
@@ -64,15 +64,21 @@ def decoded(record: LogRecord, sealer_of: SealerOf | None = None) -> dict[str, A
     if value is None:
         return outline(record) | {"record": None, "value": None}
     if record.topic.endswith(RESOLVER_STATE.name):
-        if record.key.startswith(RESERVED.decode()):
-            return outline(record) | {"record": "position", "value": value.decode("ascii")}
-        if workspace_of_rules(record.key.encode()) is not None:
-            return outline(record) | {"record": "rule_set", "value": _json_or_text(value)}
-        return outline(record) | {"record": "seen", "value": _seen(value)}
+        return outline(record) | _resolver_state(record.key, value)
     found = codec.decode(value)
     if isinstance(found, Poison):
         return raw(record) | {"unreadable": found.reason}
     return outline(record) | {"record": found.record, "value": _value(value, found, sealer_of)}
+
+
+def _resolver_state(key: str, value: bytes) -> dict[str, Any]:
+    if key.startswith(RESERVED.decode()):
+        return {"record": "position", "value": value.decode("ascii")}
+    if workspace_of_rules(key.encode()) is not None:
+        return {"record": "rule_set", "value": _json_or_text(value)}
+    if workspace_of_assignments(key.encode()) is not None:
+        return {"record": "assignments", "value": _json_or_text(value)}
+    return {"record": "seen", "value": _seen(value)}
 
 
 def _seen(value: bytes) -> str:

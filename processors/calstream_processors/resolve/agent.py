@@ -32,6 +32,7 @@ from calstream_engine import (
     state_table,
     truth_table,
 )
+from calstream_processors.resolve.automation.lead import restate
 from calstream_processors.resolve.conflicts import conflict_changes
 from calstream_processors.resolve.consequences import Change, follow_up
 from calstream_processors.resolve.keys_ahead import keys_ahead
@@ -49,7 +50,7 @@ from calstream_schemas.double_bookings import encode_double_booking
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import encode_entity, entity_headers, key_of
 from calstream_schemas.observations import Observation, decode_observations
-from calstream_schemas.resolver_state import rules_key
+from calstream_schemas.resolver_state import assignments_key, rules_key
 from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import (
     CONFLICTS,
@@ -160,8 +161,11 @@ class ResolveStage:
         if seen_key in partition.seen:
             return "duplicate"
         workspace = partition.workspace(observation.workspace)
+        leads_before = workspace.rules.leads
         changes = self._apply(observation, partition, workspace, work)
         self._follow(changes, partition, workspace, work)
+        if workspace.rules.leads != leads_before:
+            self._restate(observation, partition, workspace, work)
         workspace.trim(_HELD_ENTITIES)
         self._mark_seen(seen_key, observation.received_at, partition, work)
         return "versions" if changes else "unchanged"
@@ -174,15 +178,33 @@ class ResolveStage:
         What follows is never a reason to refuse what it follows from.
         """
 
-        def apply(observation: Observation) -> list[Change]:
-            try:
-                return self._apply(observation, partition, workspace, work)
-            except RecordError as error:
-                work.count("rule_refused")
-                _log.error("a rule is refused", about=str(observation.natural_id), code=error.code)
-                return []
+        def apply(drawn: Observation) -> list[Change]:
+            return self._apply_drawn(drawn, partition, workspace, work)
 
         follow_up(workspace, changes, workspace.rules, CONSEQUENCES, apply)
+        if workspace.assignments.changed:
+            key = assignments_key(changes[0].after.workspace)
+            work[RESOLVER_STATE.name].put(key, workspace.assignments.encode())
+
+    def _restate(
+        self, cause: Observation, partition: Partition, workspace: Workspace, work: Work
+    ) -> None:
+        """Says of every contact what the rules for leads say now."""
+        contacts = partition.entities(cause.workspace, "contact")
+        for drawn in restate(workspace, contacts, workspace.rules, cause):
+            changes = self._apply_drawn(drawn, partition, workspace, work)
+            self._follow(changes, partition, workspace, work)
+            workspace.trim(_HELD_ENTITIES)
+
+    def _apply_drawn(
+        self, drawn: Observation, partition: Partition, workspace: Workspace, work: Work
+    ) -> list[Change]:
+        try:
+            return self._apply(drawn, partition, workspace, work)
+        except RecordError as error:
+            work.count("rule_refused")
+            _log.error("a rule is refused", about=str(drawn.natural_id), code=error.code)
+            return []
 
     def _apply(
         self, observation: Observation, partition: Partition, workspace: Workspace, work: Work

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from calstream_core.errors import Code, InvariantError
 from calstream_core.sealing import KeyStore
 from calstream_engine import Work
+from calstream_processors.resolve.assignments import Assignments
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.state import OpenConflicts, SeenObservations, Workspace
 from calstream_schemas.codec import Poison, schema_of
@@ -13,7 +14,7 @@ from calstream_schemas.double_bookings import RECORD, decode_double_booking
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import decode_entity
 from calstream_schemas.entities.head import decode_head
-from calstream_schemas.resolver_state import workspace_of_rules
+from calstream_schemas.resolver_state import workspace_of_assignments, workspace_of_rules
 from calstream_schemas.reviews import decode_review
 from calstream_schemas.rule_sets import RuleSet
 from calstream_schemas.topics import ENTITIES
@@ -95,21 +96,27 @@ class Partition:
             self.conflicts.put(conflict)
 
     def restore_state(self, state: Iterable[tuple[bytes, bytes]]) -> None:
-        """Reads the workspaces' rules, and what was seen lately."""
+        """Reads the workspaces' rules and assignments, and what was seen lately.
+
+        Raises:
+            InvariantError, RecordError: one can't be read.
+        """
         seen = []
         for key, value in state:
-            workspace = workspace_of_rules(key)
-            if workspace is None:
-                seen.append((key.decode(), int(value)))
-            else:
+            if (workspace := workspace_of_rules(key)) is not None:
                 known = self.workspace(workspace)
                 known.rules = RuleSet.decode(value)
                 known.double_bookings.use(known.rules.double_booking)
+            elif (workspace := workspace_of_assignments(key)) is not None:
+                self.workspace(workspace).assignments = Assignments.decode(value)
+            else:
+                seen.append((key.decode(), int(value)))
         self.seen = SeenObservations(seen)
 
-    def entities(self, workspace: str) -> Iterator[Entity]:
-        """All entities of a workspace, as the work has them."""
-        table, prefix = self.work[ENTITIES.name], f"{workspace}/".encode()
+    def entities(self, workspace: str, kind: str | None = None) -> Iterator[Entity]:
+        """All entities of a workspace, or those of a kind, as the work has them."""
+        below = f"{workspace}/{kind}/" if kind else f"{workspace}/"
+        table, prefix = self.work[ENTITIES.name], below.encode()
         keys = {key for key, _ in table.store.items()} | {key for key, _ in table.changes()}
         for key in sorted(key for key in keys if key.startswith(prefix)):
             entity = self._entity(key.decode())

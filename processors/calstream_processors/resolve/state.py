@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
+from calstream_processors.resolve.assignments import Assignments
 from calstream_processors.resolve.double_bookings import DoubleBookings
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
@@ -41,6 +42,7 @@ class Workspace:
     def __init__(self, index: IdentityIndex | None = None, fetch: Fetch = _nothing) -> None:
         self.index = index or IdentityIndex()
         self.reviews = OpenReviews()
+        self.assignments = Assignments()
         self.double_bookings = DoubleBookings()
         self.rules = CALENDAR_TO_CRM
         self.entities: dict[str, Entity] = {}
@@ -62,6 +64,8 @@ class Workspace:
         """Takes a new version in; returns the one before it, held since it was asked for."""
         before = self.entities.pop(entity.key, None)
         self.index.replace(head_of(before) if before else None, head_of(entity))
+        if entity.kind == "contact":
+            self.assignments.replace(before, entity)
         self.double_bookings.put(entity)
         self.entities[entity.key] = entity
         return before

@@ -28,6 +28,9 @@ LEARNED = frozenset({"contact", "booking"})
 """Kinds whose objects may turn out to belong to an entity that we have: which one is known once the
 object is. Every other kind's id follows from what its system calls it."""
 
+_INDEXED = LEARNED | {"attendance"}
+"""Kinds that are asked who refers to them."""
+
 _LAST_FIELDS = ("occurrence", "apart")  # of bookings; of all other kinds
 _KIND_BY_RECORD = {kind.record: kind.name for kind in KINDS.values()}
 
@@ -79,11 +82,11 @@ def head_of(entity: Entity) -> Head:
 
 
 def targets_of(entity: Entity) -> tuple[str, ...]:
-    """The objects that an entity refers to and whose entity is learned, as `kind/natural id`."""
+    """The objects that an entity refers to, of the kinds that are asked, as `kind/natural id`."""
     return tuple(
         f"{field.reference}/{text}"
         for _group, field in kind_of(entity.kind).references
-        if field.reference in LEARNED and isinstance(text := entity.values.get(field.name), str)
+        if field.reference in _INDEXED and isinstance(text := entity.values.get(field.name), str)
     )
 
 
