@@ -11,6 +11,7 @@ from calstream_core.clock import now_microseconds
 from calstream_core.errors import Code, UnavailableError
 from calstream_core.kafka import AsyncProducer, partition_of
 from calstream_ops.cli.completion import workspace_names
+from calstream_ops.cli.double_booking_view import double_booking_table, shown_double_booking
 from calstream_ops.cli.session import Session, session_of
 from calstream_ops.cli.terminal import table
 from calstream_ops.inspection.entity_log import EntityLog
@@ -116,13 +117,14 @@ def _plans(session: Session, workspace: str | None) -> list[dict[str, Any]]:
         for name, rule_set in wanted.items():
             now = rules_in_force(reader, kafka, name)
             changed = rules_changed(name, rule_set, "plan", now_microseconds())
-            changes = rehearse(log.newest(name), now, changed)
+            would = rehearse(log.newest(name), now, changed)
             plans.append(
                 {
                     "workspace": name,
                     "in_force": {"rule_set": now.id, "pattern": now.pattern},
                     "settings": {"rule_set": rule_set.id, "pattern": rule_set.pattern},
-                    "changes": [_change(each) for each in changes],
+                    "changes": [_change(each) for each in would.fields],
+                    "double_bookings": [shown_double_booking(e) for e in would.double_bookings],
                 }
             )
     return plans
@@ -154,17 +156,20 @@ def _readable(change: FieldChange, value: Value) -> Any:
 def _show(session: Session, plans: list[dict[str, Any]]) -> None:
     shown: list[Table | str] = []
     for each in plans:
-        changes = each["changes"]
+        changes, double = each["changes"], each["double_bookings"]
         values = sum(change["old"] != change["new"] for change in changes)
         same = each["in_force"]["rule_set"] == each["settings"]["rule_set"]
         state = "in force already" if same else f"not in force ({each['in_force']['pattern']} is)"
         shown.append(
             f"{each['workspace']}: {each['settings']['pattern']}, {state}; "
-            f"{values} values and {len(changes) - values} deciders would change"
+            f"{values} values and {len(changes) - values} deciders would change, "
+            f"{len(double)} double bookings would open, change or be cleared"
         )
         if changes:
             headings = ("entity", "field", "old", "new", "decided by", "would decide")
             shown.append(table(headings, (_row(change) for change in changes)))
+        if double:
+            shown.append(double_booking_table(double))
     session.terminal.answer(plans, *shown)
 
 
