@@ -19,7 +19,7 @@ from calstream_ops.inspection.log_reader import LogReader
 from calstream_ops.inspection.rules_log import rules_in_force
 from calstream_ops.inspection.times import readable
 from calstream_processors.resolve.refold import FieldChange, field_changes
-from calstream_processors.resolve.rule_settings import rule_set_of
+from calstream_processors.resolve.rule_settings import rule_set_in
 from calstream_schemas.entities import Decision, FieldType, Value, kind_of, kind_of_key
 from calstream_schemas.observations import encode_observation, rules_changed
 from calstream_schemas.rule_sets import RuleSet
@@ -102,7 +102,7 @@ def _names(session: Session, workspace: str | None) -> list[str]:
 
 
 def _asked(session: Session, name: str) -> RuleSet:
-    return rule_set_of(name, session.settings.workspaces[name])
+    return rule_set_in(session.settings, name)
 
 
 def _plans(session: Session, workspace: str | None) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ Transactional: new versions, the observations that count as seen, dead letters a
 `observations` are one transaction, so a crash leaves all of a batch or nothing.
 """
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import faust
@@ -33,17 +33,19 @@ from calstream_engine import (
     truth_table,
 )
 from calstream_processors.resolve.conflicts import conflict_changes
-from calstream_processors.resolve.consequences import MOST_STEPS, Change, follow
+from calstream_processors.resolve.consequences import Change, follow_up
 from calstream_processors.resolve.keys_ahead import keys_ahead
 from calstream_processors.resolve.matching import match_rules
 from calstream_processors.resolve.partition import Partition
 from calstream_processors.resolve.questions import questions
 from calstream_processors.resolve.refold import refold
 from calstream_processors.resolve.resolver import resolve
+from calstream_processors.resolve.rulebook import CONSEQUENCES
 from calstream_processors.resolve.state import Workspace
 from calstream_processors.resolve.versions import cause_of
 from calstream_schemas.codec import Poison
 from calstream_schemas.conflicts import encode_conflict
+from calstream_schemas.double_bookings import encode_double_booking
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import encode_entity, entity_headers, key_of
 from calstream_schemas.observations import Observation, decode_observations
@@ -171,22 +173,16 @@ class ResolveStage:
 
         What follows is never a reason to refuse what it follows from.
         """
-        drawn = deque(follow(workspace, changes, workspace.rules))
-        steps = 0
-        while drawn:
-            observation = drawn.popleft()
-            steps += 1
-            if steps > MOST_STEPS:
-                raise InvariantError(
-                    Code.INVARIANT_BROKEN, f"Rules go in circles at {observation.natural_id}."
-                )
+
+        def apply(observation: Observation) -> list[Change]:
             try:
-                made = self._apply(observation, partition, workspace, work)
+                return self._apply(observation, partition, workspace, work)
             except RecordError as error:
                 work.count("rule_refused")
                 _log.error("a rule is refused", about=str(observation.natural_id), code=error.code)
-            else:
-                drawn.extend(follow(workspace, made, workspace.rules))
+                return []
+
+        follow_up(workspace, changes, workspace.rules, CONSEQUENCES, apply)
 
     def _apply(
         self, observation: Observation, partition: Partition, workspace: Workspace, work: Work
@@ -218,6 +214,10 @@ class ResolveStage:
             work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())
             workspace.rules = observation.rule_set
         _ask(workspace, made, work, sealer)
+        double = workspace.double_bookings.settle(rules.double_booking, observation)
+        work[CONFLICTS.name].put_all(
+            (each.key.encode(), encode_double_booking(each), None) for each in double
+        )
         return changes
 
     def _made(

@@ -7,8 +7,9 @@ from calstream_core.sealing import KeyStore
 from calstream_engine import Work
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.state import OpenConflicts, SeenObservations, Workspace
-from calstream_schemas.codec import Poison
+from calstream_schemas.codec import Poison, schema_of
 from calstream_schemas.conflicts import decode_conflict
+from calstream_schemas.double_bookings import RECORD, decode_double_booking
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import decode_entity
 from calstream_schemas.entities.head import decode_head
@@ -75,12 +76,19 @@ class Partition:
             self.workspace(review.workspace).reviews.put(review)
 
     def restore_conflicts(self, conflicts: Iterable[tuple[bytes, bytes]]) -> None:
-        """Reads the conflicts that stand.
+        """Reads the conflicts and double bookings that stand.
 
         Raises:
             InvariantError: one can't be read.
         """
         for key, value in conflicts:
+            schema = schema_of(value)
+            if schema is not None and schema.record == RECORD:
+                found = decode_double_booking(value)
+                if isinstance(found, Poison):
+                    raise _unreadable(key.decode(errors="replace"), found)
+                self.workspace(found.workspace).double_bookings.restore(found)
+                continue
             conflict = decode_conflict(value, self._keys.sealer)
             if isinstance(conflict, Poison):
                 raise _unreadable(key.decode(errors="replace"), conflict)
@@ -94,7 +102,9 @@ class Partition:
             if workspace is None:
                 seen.append((key.decode(), int(value)))
             else:
-                self.workspace(workspace).rules = RuleSet.decode(value)
+                known = self.workspace(workspace)
+                known.rules = RuleSet.decode(value)
+                known.double_bookings.use(known.rules.double_booking)
         self.seen = SeenObservations(seen)
 
     def entities(self, workspace: str) -> Iterator[Entity]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
+from calstream_processors.resolve.double_bookings import DoubleBookings
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.questions import OpenReviews
@@ -40,6 +41,7 @@ class Workspace:
     def __init__(self, index: IdentityIndex | None = None, fetch: Fetch = _nothing) -> None:
         self.index = index or IdentityIndex()
         self.reviews = OpenReviews()
+        self.double_bookings = DoubleBookings()
         self.rules = CALENDAR_TO_CRM
         self.entities: dict[str, Entity] = {}
         self._fetch = fetch
@@ -54,11 +56,13 @@ class Workspace:
     def know(self, head: Head) -> None:
         """Takes an entity into the index that is kept elsewhere."""
         self.index.replace(None, head)
+        self.double_bookings.know(head)
 
     def put(self, entity: Entity) -> Entity | None:
         """Takes a new version in; returns the one before it, held since it was asked for."""
         before = self.entities.pop(entity.key, None)
         self.index.replace(head_of(before) if before else None, head_of(entity))
+        self.double_bookings.put(entity)
         self.entities[entity.key] = entity
         return before
 

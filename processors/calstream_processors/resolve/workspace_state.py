@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from calstream_processors.resolve.double_bookings import DoubleBookings
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_schemas.entities import Entity
 
@@ -12,6 +13,10 @@ class WorkspaceState(Protocol):
     @property
     def index(self) -> IdentityIndex:
         """The workspace's indexes."""
+
+    @property
+    def double_bookings(self) -> DoubleBookings:
+        """The workspace's double bookings."""
 
     def get(self, key: str) -> Entity | None:
         """The newest version of an entity."""
