@@ -17,7 +17,8 @@ from calstream_schemas.double_booking_rules import Buffer, DoubleBookingRules, P
 from calstream_schemas.observations import rules_changed
 from calstream_schemas.rule_sets import RuleSet
 
-buffers = st.dictionaries(st.text(max_size=5), st.builds(Buffer, st.integers(0), st.integers(0)))
+minutes = st.integers(0, 24 * 60)
+buffers = st.dictionaries(st.text(max_size=5), st.builds(Buffer, minutes, minutes))
 asked = st.builds(
     DoubleBookingRules,
     policy=st.sampled_from(Policy),

@@ -13,7 +13,7 @@ from calstream_processors.resolve.rulebook import CONSEQUENCES
 from calstream_processors.resolve.versions import cause_of
 from calstream_schemas.entities import Entity, NaturalId
 from calstream_schemas.lead_rules import Assignee, LeadRules, Operator, ScoringRule
-from calstream_schemas.observations import Observation, rules_changed
+from calstream_schemas.observations import rules_changed
 from calstream_schemas.rule_sets import RuleSet
 
 SCORING = (ScoringRule("team_size", Operator.AT_LEAST, 50, 30),)
@@ -33,7 +33,7 @@ def _people() -> Truth:
 
 def _plan(truth: Truth, rules: RuleSet) -> list[FieldChange]:
     changed = rules_changed("acme", rules, "plan", 9)
-    return rehearse(list(truth.state.entities.values()), truth.rules, changed)
+    return rehearse(list(truth.state.entities.values()), truth.rules, changed).fields
 
 
 def _apply(truth: Truth, rules: RuleSet) -> None:
