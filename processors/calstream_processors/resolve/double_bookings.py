@@ -126,7 +126,7 @@ class DoubleBookings:
             known = before.get(other) or self._before_booked(key, other)
             if known is not None:
                 found = replace(found, opened_by=known.opened_by, opened_at=known.opened_at)
-            if known is None or _matter(found) != _matter(known):
+            if known is None or not _same(found, known):
                 changes.append(found)
         return changes
 
@@ -146,5 +146,13 @@ def _cleared(known: DoubleBooking, why: str, cause: Observation) -> DoubleBookin
     )
 
 
-def _matter(found: DoubleBooking) -> DoubleBooking:
-    return replace(found, opened_by="", opened_at=0, observation_id="", received_at=0)
+def _same(one: DoubleBooking, other: DoubleBooking) -> bool:
+    """Whether they say the same, whatever made it so."""
+    return (one.sides, one.start, one.end, one.policy, one.keeper, one.rule) == (
+        other.sides,
+        other.start,
+        other.end,
+        other.policy,
+        other.keeper,
+        other.rule,
+    )
