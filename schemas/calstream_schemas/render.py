@@ -201,6 +201,18 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
         *slot_fields(kind.name),
         {"name": "created_at", "type": _MICROSECONDS},
         {"name": "cause", "type": cause},
+        {
+            "name": "erasing_since",
+            "type": ["null", _MICROSECONDS],
+            "doc": "When it was asked to erase what is personal here; until it is done.",
+            "default": None,
+        },
+        {
+            "name": "erased_at",
+            "type": ["null", _MICROSECONDS],
+            "doc": "When what was personal here was last erased.",
+            "default": None,
+        },
         *(_truth(field) for field in kind.field_by_name.values()),
         {"name": "copies", "type": {"type": "array", "items": _copy(kind)}},
         {"name": "decisions", "type": {"type": "array", "items": decision}},

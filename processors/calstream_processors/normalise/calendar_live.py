@@ -91,7 +91,9 @@ def _read_event(reading: Reading, data: Body) -> None:
     )
     attendee_id = attendee.required_text("id") if attendee else None
     if attendee:
-        _read_attendee(reading, attendee)
+        # who books was there when they booked, though nothing of them may have changed since
+        booked = reading.type == "event.created"
+        _read_attendee(reading, attendee, there_at=stamp.modified_at if booked else 0)
     read_series(reading, event)
     hold_id = event.attempt(lambda: event.text("hold_id"))
     hold = hold_of(hold_id) if hold_id else None
@@ -125,25 +127,31 @@ def _read_event(reading: Reading, data: Body) -> None:
         reading.observe(event, "booking", hold, stamp, {}, fact=Fact.GONE, same_as=became)
     if elsewhere and hold:
         _read_elsewhere(reading, event, elsewhere, stamp, event_id)
-    if attendee and attendee_id:
-        status = _ATTENDANCE_STATUS[reading.type]
-        reading.observe(
-            event,
-            "attendance",
-            NaturalId(SYSTEM, "attendance", f"{event_id}/{attendee_id}"),
-            stamp,
-            {
-                "booking": lambda: {"booking_ref": str(event_of(event_id))},
-                "contact": lambda: {"contact_ref": str(attendee_of(attendee_id))},
-                "status": lambda: {"status": status},
-                "answers": partial(_answers, event),
-            },
-        )
+    if attendee_id:
+        _read_attendance(reading, event, stamp, event_id, attendee_id)
     if payment and attendee_id:
         _read_payment_object(reading, payment, event_id, attendee_id)
 
 
-def _read_attendee(reading: Reading, attendee: Body) -> None:
+def _read_attendance(
+    reading: Reading, event: Body, stamp: Stamp, event_id: str, attendee_id: str
+) -> None:
+    status = _ATTENDANCE_STATUS[reading.type]
+    reading.observe(
+        event,
+        "attendance",
+        NaturalId(SYSTEM, "attendance", f"{event_id}/{attendee_id}"),
+        stamp,
+        {
+            "booking": lambda: {"booking_ref": str(event_of(event_id))},
+            "contact": lambda: {"contact_ref": str(attendee_of(attendee_id))},
+            "status": lambda: {"status": status},
+            "answers": partial(_answers, event),
+        },
+    )
+
+
+def _read_attendee(reading: Reading, attendee: Body, there_at: int = 0) -> None:
     stamp = Stamp(NO_VERSION, reading.instant(attendee, "last_modified"), by_self=False)
     reading.observe(
         attendee,
@@ -160,6 +168,7 @@ def _read_attendee(reading: Reading, attendee: Body) -> None:
                 "locale": attendee.text("locale"),
             },
         },
+        there_at=there_at,
     )
     consent = attendee.child("consent")
     if consent is not None:

@@ -47,10 +47,14 @@ class Reading:
         fact: Fact = Fact.STATE,
         same_as: NaturalId | None = None,
         role: str = ROLE,
+        aspect: str = "",
+        there_at: int = 0,
     ) -> None:
         """Adds an observation with every group that can be read; the others become problems.
 
-        `role` is another one where the object is another system's.
+        `role` is another one where the object is another system's. `aspect` tells apart two
+        observations of one object in one webhook. At `there_at` the object showed that it is
+        there, where that is later than its last change.
         """
         statements = []
         for group, read in groups.items():
@@ -59,14 +63,14 @@ class Reading:
                 statements.append(Statement(group, values, stamp))
         self.observations.append(
             Observation(
-                id=observation_id(SYSTEM, self.event_id, fact, natural_id),
+                id=observation_id(SYSTEM, self.event_id + aspect, fact, natural_id),
                 workspace=self.webhook.workspace,
                 fact=fact,
                 kind=kind,
                 natural_id=natural_id,
                 role=role,
                 received_at=self.webhook.received_at,
-                occurred_at=clamp(stamp.modified_at, self.webhook.received_at),
+                occurred_at=clamp(max(stamp.modified_at, there_at), self.webhook.received_at),
                 statements=tuple(statements),
                 same_as=same_as,
                 event_id=self.event_id,

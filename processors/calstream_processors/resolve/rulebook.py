@@ -5,6 +5,13 @@ from calstream_processors.resolve.automation.origin import origins
 from calstream_processors.resolve.automation.payment import payments
 from calstream_processors.resolve.consequences import Consequence
 from calstream_processors.resolve.double_booking_messages import double_booking_messages
+from calstream_processors.resolve.opt_outs import opted_out
 
-CONSEQUENCES: tuple[Consequence, ...] = (leads, payments, origins, double_booking_messages)
+CONSEQUENCES: tuple[Consequence, ...] = (
+    opted_out,
+    leads,
+    payments,
+    origins,
+    double_booking_messages,
+)
 """All of them, in the order in which they are drawn."""

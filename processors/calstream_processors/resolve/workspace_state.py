@@ -4,6 +4,7 @@ from typing import Protocol
 
 from calstream_processors.resolve.assignments import Assignments
 from calstream_processors.resolve.double_bookings import DoubleBookings
+from calstream_processors.resolve.erasures import Erasures
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_schemas.entities import Entity
 
@@ -22,6 +23,10 @@ class WorkspaceState(Protocol):
     @property
     def double_bookings(self) -> DoubleBookings:
         """The workspace's double bookings."""
+
+    @property
+    def erasures(self) -> Erasures:
+        """Who was erased."""
 
     def get(self, key: str) -> Entity | None:
         """The newest version of an entity."""
