@@ -13,6 +13,7 @@ from tests.unit.automation_scene import (
 from calstream_processors.resolve.automation.writes import WRITTEN_BY_RULES
 from calstream_schemas.entities import NaturalId
 from calstream_schemas.lead_rules import Assignee, LeadRules, Operator, ScoringRule
+from calstream_schemas.rule_sets import RULES
 
 
 def test_the_groups_that_rules_write_are_listed() -> None:
@@ -27,6 +28,10 @@ def test_the_groups_that_rules_write_are_listed() -> None:
     meeting = NaturalId("hubspot", "booking", "9")
     truth.observe(crm_says(meeting, "booking", NOON, {"title": {"title": "Demo"}}))
     written = {
-        (drawn.kind, statement.group) for drawn in truth.drawn for statement in drawn.statements
+        (entity.kind, group)
+        for entity in truth.state.entities.values()
+        for copy in entity.copies.values()
+        if copy.role == RULES
+        for group in copy.registers
     }
     assert written == set(WRITTEN_BY_RULES)

@@ -13,7 +13,7 @@ from calstream_processors.resolve.rulebook import CONSEQUENCES
 from calstream_processors.resolve.versions import cause_of
 from calstream_schemas.entities import Entity, NaturalId
 from calstream_schemas.lead_rules import Assignee, LeadRules, Operator, ScoringRule
-from calstream_schemas.observations import rules_changed
+from calstream_schemas.observations import Observation, rules_changed
 from calstream_schemas.rule_sets import RuleSet
 
 SCORING = (ScoringRule("team_size", Operator.AT_LEAST, 50, 30),)
@@ -46,11 +46,13 @@ def _apply(truth: Truth, rules: RuleSet) -> None:
 
     made = list(refold(state, list(state.entities.values()), rules, cause_of(observation)))
     truth.rules = rules
-    follow_up(
-        state, take(made), rules, CONSEQUENCES, lambda o: take(list(resolve(state, o, rules)))
-    )
+
+    def apply(drawn: Observation) -> list[Change]:
+        return take(list(resolve(state, drawn, rules)))
+
+    follow_up(state, take(made), rules, CONSEQUENCES, apply)
     for drawn in restate(state, truth.of("contact"), rules, observation):
-        take(list(resolve(state, drawn, rules)))
+        apply(drawn)
 
 
 def _values(changes: list[FieldChange]) -> dict[str, list[tuple[object, object]]]:
