@@ -45,6 +45,8 @@ class Code(StrEnum):
     JSON_INVALID = "json-invalid"
     BODY_INVALID = "body-invalid"
     TIME_INVALID = "time-invalid"
+    RECURRENCE_INVALID = "recurrence-invalid"
+    RECURRENCE_TOO_LARGE = "recurrence-too-large"
     EMAIL_INVALID = "email-invalid"
     WORKSPACE_MISMATCH = "workspace-mismatch"
     EVENT_TYPE_UNKNOWN = "event-type-unknown"

@@ -143,6 +143,7 @@ NEEDED = {
     "calstream entity history": "KEY",
     "calstream entity list": "WORKSPACE",
     "calstream review list": "WORKSPACE",
+    "calstream conflict list": "WORKSPACE",
     "calstream webhook send": "FILE",
     "calstream topic tail": "NAME",
     "calstream key export": "another.bundle --passphrase env:BUNDLE_PASSPHRASE",

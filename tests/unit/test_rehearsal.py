@@ -33,7 +33,7 @@ def _people() -> Truth:
 
 def _plan(truth: Truth, rules: RuleSet) -> list[FieldChange]:
     changed = rules_changed("acme", rules, "plan", 9)
-    return rehearse(list(truth.state.entities.values()), changed)
+    return rehearse(list(truth.state.entities.values()), truth.rules, changed).fields
 
 
 def _apply(truth: Truth, rules: RuleSet) -> None:

@@ -6,13 +6,14 @@ import typer
 from rich.table import Table
 
 from calstream_ops.cli.completion import workspace_names
+from calstream_ops.cli.double_booking_view import double_booking_table, shown_double_booking
 from calstream_ops.cli.refold_view import change_table, refold_progress, values_changed
 from calstream_ops.cli.session import Session, session_of
 from calstream_ops.cli.terminal import table
 from calstream_ops.inspection.entity_log import EntityLog
 from calstream_ops.inspection.keys import existing_keys
 from calstream_ops.inspection.log_reader import LogReader
-from calstream_ops.inspection.refold_report import changes_of
+from calstream_ops.inspection.refold_report import rehearsal_of, shown_changes
 from calstream_ops.inspection.rules_log import rules_in_force
 from calstream_ops.refold_desk import RefoldDesk
 from calstream_processors.resolve.rule_settings import rule_set_in
@@ -101,12 +102,14 @@ def _plans(session: Session, workspace: str | None) -> list[dict[str, Any]]:
         log = EntityLog(reader, kafka, keys)
         for name, rule_set in wanted.items():
             now = rules_in_force(reader, kafka, name)
+            would = rehearsal_of(log, name, now, rule_set)
             plans.append(
                 {
                     "workspace": name,
                     "in_force": {"rule_set": now.id, "pattern": now.pattern},
                     "settings": {"rule_set": rule_set.id, "pattern": rule_set.pattern},
-                    "changes": changes_of(log, name, rule_set),
+                    "changes": shown_changes(would.fields),
+                    "double_bookings": [shown_double_booking(e) for e in would.double_bookings],
                 }
             )
     return plans
@@ -115,14 +118,17 @@ def _plans(session: Session, workspace: str | None) -> list[dict[str, Any]]:
 def _show(session: Session, plans: list[dict[str, Any]]) -> None:
     shown: list[Table | str] = []
     for each in plans:
-        changes = each["changes"]
+        changes, double = each["changes"], each["double_bookings"]
         values = values_changed(changes)
         same = each["in_force"]["rule_set"] == each["settings"]["rule_set"]
         state = "in force already" if same else f"not in force ({each['in_force']['pattern']} is)"
         shown.append(
             f"{each['workspace']}: {each['settings']['pattern']}, {state}; "
-            f"{values} values and {len(changes) - values} deciders would change"
+            f"{values} values and {len(changes) - values} deciders would change, "
+            f"{len(double)} double bookings would open, change or be cleared"
         )
         if changes:
             shown.append(change_table(changes))
+        if double:
+            shown.append(double_booking_table(double))
     session.terminal.answer(plans, *shown)

@@ -79,6 +79,8 @@ class Partition:
                 raise _unreadable(key.decode(errors="replace"), head)
             self.workspace(head.workspace).know(head)
             count += 1
+        for workspace in self._workspaces.values():
+            workspace.double_bookings.restored()
         return count
 
     def restore_reviews(self, reviews: Iterable[tuple[bytes, bytes]]) -> None:

@@ -64,15 +64,16 @@ class Workspace:
     def know(self, head: Head) -> None:
         """Takes an entity into the index that is kept elsewhere."""
         self.index.replace(None, head)
-        self.double_bookings.know(head)
+        self.double_bookings.put(head)
 
     def put(self, entity: Entity) -> Entity | None:
         """Takes a new version in; returns the one before it, held since it was asked for."""
         before = self.entities.pop(entity.key, None)
-        self.index.replace(head_of(before) if before else None, head_of(entity))
+        head = head_of(entity)
+        self.index.replace(head_of(before) if before else None, head)
         if entity.kind == "contact":
             self.assignments.replace(before, entity)
-        self.double_bookings.put(entity)
+        self.double_bookings.put(head)
         self.entities[entity.key] = entity
         return before
 
