@@ -14,21 +14,26 @@ def fold(kind: Kind, copies: Iterable[Copy], rules: RuleSet) -> tuple[Values, di
 
     For each group: the owner decides if it has spoken; else the newest of the others, then the
     precedence of roles, then the value. What Calstream itself wrote somewhere never counts as
-    that system speaking. An object that is gone speaks where none of its system's that stand does:
-    a hold gives way to the event that it became.
+    that system speaking; only where nobody speaks any more, because the last word was overwritten
+    or its object belongs to another entity now, the newest of what was written stands (`kept`): a
+    value that nobody took back is not lost. An object that is gone speaks where none of its
+    system's that stand does: a hold gives way to the event that it became.
 
     Returns:
-        The values of every group that somebody spoke of (a field that was not said is None), and
-        the decision for each such group.
+        The values of every group that a copy has (a field that was not said is None), and the
+        decision for each such group.
     """
     held = list(copies)
     values: dict[str, Value] = {}
     decisions: dict[str, Decision] = {}
     for group in kind.groups:
         spoken = spoken_of(held, group.name)
-        if not spoken:
+        if spoken:
+            (copy, register), rule = _decide(spoken, rules.owner(kind.name, group.name), rules)
+        elif written := _written(held, group.name):
+            (copy, register), rule = max(written, key=lambda each: _rank(each, rules)), "kept"
+        else:
             continue
-        (copy, register), rule = _decide(spoken, rules.owner(kind.name, group.name), rules)
         decisions[group.name] = Decision(copy.id, rule)
         for field in group.fields:
             values[field.name] = register.values.get(field.name)
@@ -45,6 +50,12 @@ def spoken_of(copies: Iterable[Copy], group: str) -> list[Candidate]:
     if len(spoken) < 2:  # noqa: PLR2004 - nothing to choose from
         return spoken
     return sorted(_standing(spoken), key=lambda candidate: candidate[0].id)
+
+
+def _written(copies: list[Copy], group: str) -> list[Candidate]:
+    """The copies that hold what Calstream wrote there, where nobody speaks for themselves."""
+    held = [(copy, copy.registers[group]) for copy in copies if group in copy.registers]
+    return _standing(held)
 
 
 def _standing(spoken: list[Candidate]) -> list[Candidate]:

@@ -65,7 +65,8 @@ def decide(
         ledger: the sink's entry for the entity.
         held: what the vendor holds according to its copy.
         written: what the vendor told us it holds after this process's last write, if there was
-            one: fresher than the copy, which comes round through the resolver.
+            one, with what somebody changed there since; fresher than the rest of the copy, which
+            comes round through the resolver.
     """
     if ledger is None:
         return Write(projection.fields)
@@ -86,6 +87,8 @@ def decide(
     if ledger.state is LedgerState.DONE and ledger.projection_hash == hash_:
         return Write(edited) if edited else Nothing()
     fields = edited | _differing(projection, held, written)
+    if not fields and not projection.links and ledger.state is LedgerState.DONE:
+        return Nothing()  # what changed is the vendor's own word
     return Write(fields, not_before=not_before)
 
 

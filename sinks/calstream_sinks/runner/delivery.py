@@ -12,7 +12,7 @@ from calstream_core.errors import CalstreamError, Code, ConfigError, Unavailable
 from calstream_core.metrics import SINK_DELIVERIES, SINK_RETRIES, SYNC_DELAY_SECONDS
 from calstream_core.sealing import KeyStore
 from calstream_engine.schedule import Schedule
-from calstream_schemas.entities import Cause, Entity
+from calstream_schemas.entities import Cause, Copy, Entity
 from calstream_schemas.ledger import LedgerEntry, LedgerState
 from calstream_schemas.observations import Observation
 from calstream_sinks.api import (
@@ -26,6 +26,7 @@ from calstream_sinks.api import (
     Outcome,
     Projection,
     Refused,
+    Snapshot,
     Waiting,
 )
 from calstream_sinks.runner.decision import Nothing, decide, operation_id, projection_hash
@@ -75,7 +76,7 @@ class Delivery:
         self._learned = Learned(sink_id, sink)
         self._jitter = random.Random()  # noqa: S311 - spreads load, guards nothing
         # what the vendor told us it holds after our last write
-        self._written: dict[str, FieldValues] = {}
+        self._written: dict[str, Snapshot] = {}
         # the first cause that is not settled yet, so that waiting counts as delay
         self._unsettled: dict[str, Cause] = {}
         # what a resync asked for: its delay says nothing of live traffic
@@ -188,9 +189,10 @@ class Delivery:
             return None
         hash_ = projection_hash(wanted, self._keys.sealer(entity.workspace))
         held = self._sink.held(entity.kind, copy) if copy else Held()
+        fresh = self._fresh(entity.kind, copy, written) if written else None
         operation = operation_id(self._sink_id, entity, hash_)
         decision = decide(
-            wanted, hash_=hash_, operation=operation, ledger=ledger, held=held, written=written
+            wanted, hash_=hash_, operation=operation, ledger=ledger, held=held, written=fresh
         )
         if isinstance(decision, Nothing):
             SINK_DELIVERIES.labels(self._sink_id, "unchanged").inc()
@@ -210,6 +212,18 @@ class Delivery:
             outcome_unknown=decision.outcome_unknown,
         )
         return _Job(change, hash_, ledger, needs)
+
+    def _fresh(self, kind: str, copy: Copy | None, written: Snapshot) -> FieldValues:
+        """What the vendor held after our last write, with what somebody changed there since."""
+        if copy is None:
+            return written.fields
+        since = {
+            group: register
+            for group, register in copy.registers.items()
+            if not register.by_self and register.modified_at > written.modified_at
+        }
+        edited = self._sink.held(kind, replace(copy, registers=since))
+        return {**written.fields, **edited.fields}
 
     def _waits_for_itself(self, entity: Entity, ledger: LedgerEntry) -> bool:
         """Whether the version in which something learned is folded has not come yet."""
@@ -270,7 +284,7 @@ class Delivery:
         entries = {}
         for job, snapshot in applied:
             key = job.change.entity.key
-            self._written[key] = snapshot.fields
+            self._written[key] = snapshot
             entries[key] = self._done(job, snapshot.external_id, after)
         await self._journal.commit(
             observations=[

@@ -30,9 +30,10 @@ class Learned:
         an edit that somebody makes there next is newer, whichever clock is ahead.
         """
         entity = change.entity
-        ours = self._sink.statements(entity.kind, change.projection.fields, change.fields.keys())
         copy = copy_at(entity, self._sink_id, change.external_id)
         known = copy.registers if copy else {}
+        said = self._sink.statements(entity.kind, change.projection.fields, change.fields.keys())
+        ours = _without_own_words(said, known)
         return self._observation(
             entity,
             Fact.ANNOUNCE,
@@ -48,7 +49,9 @@ class Learned:
     def applied(self, change: Change, snapshot: Snapshot, now: int) -> Observation:
         """What the vendor made of a write: ours where we wrote, its own word elsewhere."""
         entity, at = change.entity, snapshot.modified_at
-        ours = self._sink.statements(entity.kind, snapshot.fields, change.fields.keys())
+        copy = copy_at(entity, self._sink_id, snapshot.external_id)
+        said = self._sink.statements(entity.kind, snapshot.fields, change.fields.keys())
+        ours = _without_own_words(said, copy.registers if copy else {})
         theirs = {g: v for g, v in self._news(entity, snapshot).items() if g not in ours}
         return self._observation(
             entity,
@@ -124,6 +127,23 @@ def copy_at(entity: Entity, sink_id: str, external_id: str | None) -> Copy | Non
     if external_id is None:
         return None
     return entity.copies.get(NaturalId(sink_id, entity.kind, external_id))
+
+
+def _without_own_words(
+    said: Mapping[str, Values], known: Mapping[str, Register]
+) -> Mapping[str, Values]:
+    """The groups that are ours to say: not those in which the vendor says the same for itself.
+
+    Where a write repeats the vendor's own word, the word stays the vendor's. Taken for ours, it
+    would count no longer, and the truth would fall back to what it has replaced.
+    """
+    return {
+        group: values
+        for group, values in said.items()
+        if (register := known.get(group)) is None
+        or register.by_self
+        or register.values != values
+    }
 
 
 def _after(register: Register | None) -> int:
