@@ -50,6 +50,7 @@ class Code(StrEnum):
     EVENT_TYPE_UNKNOWN = "event-type-unknown"
     RECORD_FAILED = "record-failed"
     VENDOR_REFUSED = "vendor-refused"
+    OBJECT_TAKEN = "object-taken"
     ENTITY_NOT_FOUND = "entity-not-found"
     MERGE_CYCLIC = "merge-cyclic"
     MERGE_REFUSED = "merge-refused"

@@ -334,8 +334,9 @@ class Node:
 class World:
     """All of it, with one clock."""
 
-    def __init__(self, keys: KeyStore) -> None:
+    def __init__(self, keys: KeyStore, loop: asyncio.AbstractEventLoop) -> None:
         self.keys = keys
+        self.loop = loop
         self.now = 1_800_000_000 * SECOND
         self.rules = PATTERNS[Pattern.TWO_WAY]
         self.truth = Workspace()
@@ -351,10 +352,6 @@ class World:
             )
         }
         self.nodes = {name: Node(self, vendor) for name, vendor in self.vendors.items()}
-        self.loop = asyncio.new_event_loop()
-
-    def close(self) -> None:
-        self.loop.close()
 
     def enter(self, name: str, id_: str | None, kind: str, fields: FieldValues) -> str:
         """Somebody works at a vendor."""

@@ -33,7 +33,7 @@ from calstream_sinks.runner.decision import Nothing, decide, operation_id, proje
 from calstream_sinks.runner.journal import Burial, Journal
 from calstream_sinks.runner.learned import AnySink, Learned, copy_at
 from calstream_sinks.runner.retry import HORIZON_SECONDS, backoff_seconds
-from calstream_sinks.runner.survivors import first_to_write, ledger_of
+from calstream_sinks.runner.survivors import first_to_write, ledger_of, other_holder
 from calstream_sinks.runner.view import AskedView, LocalView
 
 _log = structlog.get_logger()
@@ -189,10 +189,16 @@ class Delivery:
             return None
         hash_ = projection_hash(wanted, self._keys.sealer(entity.workspace))
         held = self._sink.held(entity.kind, copy) if copy else Held()
-        fresh = self._fresh(entity.kind, copy, written) if written else None
+        if written is not None:
+            written = self._written[key] = self._with_edits(entity.kind, copy, written)
         operation = operation_id(self._sink_id, entity, hash_)
         decision = decide(
-            wanted, hash_=hash_, operation=operation, ledger=ledger, held=held, written=fresh
+            wanted,
+            hash_=hash_,
+            operation=operation,
+            ledger=ledger,
+            held=held,
+            written=written.fields if written else None,
         )
         if isinstance(decision, Nothing):
             SINK_DELIVERIES.labels(self._sink_id, "unchanged").inc()
@@ -213,17 +219,23 @@ class Delivery:
         )
         return _Job(change, hash_, ledger, needs)
 
-    def _fresh(self, kind: str, copy: Copy | None, written: Snapshot) -> FieldValues:
-        """What the vendor held after our last write, with what somebody changed there since."""
+    def _with_edits(self, kind: str, copy: Copy | None, written: Snapshot) -> Snapshot:
+        """What the vendor held after our last write, with what somebody changed there since.
+
+        It is remembered: once we have announced that we write over an edit, the copy no longer
+        tells that it is still there.
+        """
         if copy is None:
-            return written.fields
+            return written
         since = {
             group: register
             for group, register in copy.registers.items()
             if not register.by_self and register.modified_at > written.modified_at
         }
+        if not since:
+            return written
         edited = self._sink.held(kind, replace(copy, registers=since))
-        return {**written.fields, **edited.fields}
+        return replace(written, fields={**written.fields, **edited.fields})
 
     def _waits_for_itself(self, entity: Entity, ledger: LedgerEntry) -> bool:
         """Whether the version in which something learned is folded has not come yet."""
@@ -353,6 +365,12 @@ class Delivery:
         entity = job.change.entity
         key = entity.key
         if isinstance(outcome, Found):
+            other = other_holder(entity, outcome.snapshot.external_id, self._view, self._sink_id)
+            if other is not None:
+                message = f"the object that is there already is that of {other}"
+                operation = job.change.operation_id
+                await self._die(entity, job.before, Code.OBJECT_TAKEN, message, operation)
+                return
             SINK_DELIVERIES.labels(self._sink_id, "found").inc()
             found = self._learned.found(entity, outcome.snapshot, self._now())
             await self._hold(job, found, external_id=outcome.snapshot.external_id)
