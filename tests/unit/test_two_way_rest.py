@@ -128,7 +128,10 @@ class Agreement(RuleBasedStateMachine):
     def a_sink_reads(self, name: str, most: int) -> None:
         self.world.nodes[name].read(most)
 
-    @rule(name=vendors, fault=st.sampled_from(["", "", "", "defer", "drop", "die-before", "die-after"]))
+    @rule(
+        name=vendors,
+        fault=st.sampled_from(["", "", "", "defer", "drop", "die-before", "die-after"]),
+    )
     def a_sink_works(self, name: str, fault: str) -> None:
         node = self.world.nodes[name]
         if fault:
@@ -163,4 +166,6 @@ class Agreement(RuleBasedStateMachine):
 
 
 TestAgreement = Agreement.TestCase
-TestAgreement.settings = settings(max_examples=100, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+TestAgreement.settings = settings(
+    max_examples=100, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)

@@ -92,7 +92,8 @@ class Copy:
 
     Attributes:
         role: what the system is to us: `calendar`, `crm`, `payments`, `meetings`, `rules`.
-        gone: the object no longer exists there. What it said still counts.
+        gone_at: when the object was last said to exist there no longer, microseconds; None if it
+            never was. What it said still counts.
         clamped: the times of change that lay in the future when we first heard of them, and when
             that was, by time; statements of that time count as of then.
     """
@@ -100,8 +101,25 @@ class Copy:
     id: NaturalId
     role: str
     registers: Mapping[str, Register] = field(default_factory=dict)
-    gone: bool = False
+    gone_at: int | None = None
     clamped: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the object does not exist there: its system has said nothing later than that.
+
+        A later word brings it back, an older one that comes late does not. What Calstream wrote is
+        no such word.
+        """
+        if self.gone_at is None:
+            return False
+        said = (r.modified_at for r in self.registers.values() if not r.by_self)
+        return self.gone_at >= max(said, default=0)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether its system has said something of it that Calstream did not write there."""
+        return any(not register.by_self for register in self.registers.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +191,19 @@ class Entity:
     def key(self) -> str:
         """The record's key: `workspace/kind/id`."""
         return entity_key(self.workspace, self.kind, self.id)
+
+    @property
+    def deleted_at(self) -> int | None:
+        """When the last object was deleted that told of it; None while one of them stands.
+
+        Objects that Calstream wrote keep nobody alive. Microseconds, by the systems' clocks.
+        """
+        if self.merge is not None:
+            return None
+        told = [copy for copy in self.copies.values() if copy.speaks]
+        if not told or any(not copy.gone for copy in told):
+            return None
+        return max(copy.gone_at or 0 for copy in told)
 
     def copies_of(self, system: str) -> tuple[Copy, ...]:
         """This entity's copies in one system."""

@@ -1,6 +1,7 @@
 """What a sink tells the resolver: announcements, results, what it found, what is gone. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from calstream_schemas.entities import Copy, Entity, NaturalId, Register, Stamp, Values
 from calstream_schemas.observations import (
@@ -78,10 +79,13 @@ class Learned:
         )
 
     def gone(self, entity: Entity, external_id: str, now: int) -> Observation:
-        """The vendor no longer has the object."""
-        return self._observation(
+        """The vendor no longer has the object: later than all that it said of it."""
+        copy = copy_at(entity, self._sink_id, external_id)
+        said = (register.modified_at for register in copy.registers.values()) if copy else ()
+        gone = self._observation(
             entity, Fact.GONE, object_id=external_id, event="gone", statements=(), now=now
         )
+        return replace(gone, occurred_at=max(now, *said, 0))
 
     def _news(self, entity: Entity, snapshot: Snapshot) -> dict[str, Values]:
         """The groups of a snapshot that differ from what the vendor's copy says.
@@ -140,9 +144,7 @@ def _without_own_words(
     return {
         group: values
         for group, values in said.items()
-        if (register := known.get(group)) is None
-        or register.by_self
-        or register.values != values
+        if (register := known.get(group)) is None or register.by_self or register.values != values
     }
 
 

@@ -46,9 +46,7 @@ def first_to_write(entity: Entity, view: LocalView, sink_id: str) -> str | None:
     return owner if theirs is not None and theirs.projection_hash is None else None
 
 
-def other_holder(
-    entity: Entity, external_id: str, view: LocalView, sink_id: str
-) -> str | None:
+def other_holder(entity: Entity, external_id: str, view: LocalView, sink_id: str) -> str | None:
     """The key of another entity that has an object, so that this one must not adopt it.
 
     An object that is among the entity's own copies is its own, whatever a ledger still says.
