@@ -11,14 +11,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
     initialize,
-    invariant,
-    precondition,
     rule,
 )
-from tests.unit.two_way_scene import MINUTE, SECOND, World, in_groups
+from tests.unit.two_way_scene import MINUTE, SECOND, World
 
 from calstream_core.sealing import KeyStore
 from calstream_schemas.entities import Entity
@@ -116,7 +113,7 @@ class Agreement(RuleBasedStateMachine):
         self._edit(name, "booking", {"begins": str(start), "ends": str(start + 30 * MINUTE)})
 
     @rule(name=vendors, place=st.integers(0, 5), keep=st.booleans())
-    def a_webhook_comes(self, name: str, place: int, keep: bool) -> None:  # noqa: FBT001 - hypothesis gives it by name
+    def a_webhook_comes(self, name: str, place: int, keep: bool) -> None:
         if self.world.vendors[name].outbox:
             self.world.deliver(name, place, keep=keep)
 

@@ -1,4 +1,4 @@
-"""calendar.live and two CRMs around one truth, two-way: model vendors that lose, real everything else.
+"""calendar.live and two CRMs around one truth, two-way: model vendors that lose, the rest is real.
 
 The resolver, the sinks' delivery, their decisions and ledgers are the real ones. Played are the
 vendors, which change what they are given, and Kafka: the log, where each reader stands in it, and
@@ -394,7 +394,12 @@ class World:
                 if all(node.rests for node in self.nodes.values()):
                     return
                 self.now += 400 * SECOND
-        raise AssertionError({n: dict(node.ledger) for n, node in self.nodes.items()})
+        raise AssertionError("\n".join(["does not come to rest:", *map(_told, self.log[-24:])]))
 
     def writes(self) -> dict[str, int]:
         return {name: vendor.writes for name, vendor in self.vendors.items()}
+
+
+def _told(observation: Observation) -> str:
+    said = [(s.group, s.values, s.stamp) for s in observation.statements]
+    return f"{observation.fact} {observation.natural_id}: {said}"

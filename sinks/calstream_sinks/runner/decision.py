@@ -92,6 +92,17 @@ def decide(
     return Write(fields, not_before=not_before)
 
 
+def own_words(projection: Projection, held: Held, written: FieldValues | None) -> frozenset[str]:
+    """The fields that somebody set at the vendor as we want them, and that we have not changed."""
+    return frozenset(
+        name
+        for name in held.edited
+        if name in projection.fields
+        and held.fields.get(name) == projection.fields[name]
+        and (written is None or written.get(name) == projection.fields[name])
+    )
+
+
 def _differing(
     projection: Projection, held: Held, written: FieldValues | None
 ) -> dict[str, str | None]:

@@ -19,7 +19,6 @@ from calstream_sinks.api import (
     Applied,
     Change,
     Deferred,
-    FieldValues,
     Found,
     Held,
     Missing,
@@ -29,7 +28,13 @@ from calstream_sinks.api import (
     Snapshot,
     Waiting,
 )
-from calstream_sinks.runner.decision import Nothing, decide, operation_id, projection_hash
+from calstream_sinks.runner.decision import (
+    Nothing,
+    decide,
+    operation_id,
+    own_words,
+    projection_hash,
+)
 from calstream_sinks.runner.journal import Burial, Journal
 from calstream_sinks.runner.learned import AnySink, Learned, copy_at
 from calstream_sinks.runner.retry import HORIZON_SECONDS, backoff_seconds
@@ -41,12 +46,17 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A change with what the ledger will need to know of it."""
+    """A change with what the ledger will need to know of it.
+
+    Attributes:
+        own: the fields that the vendor holds as they should be, by its own word.
+    """
 
     change: Change
     hash: str
     before: LedgerEntry | None
     needs: frozenset[str]
+    own: frozenset[str]
 
 
 class Delivery:
@@ -217,7 +227,8 @@ class Delivery:
             external_id=external_id,
             outcome_unknown=decision.outcome_unknown,
         )
-        return _Job(change, hash_, ledger, needs)
+        own = own_words(wanted, held, written.fields if written else None)
+        return _Job(change, hash_, ledger, needs, own)
 
     def _with_edits(self, kind: str, copy: Copy | None, written: Snapshot) -> Snapshot:
         """What the vendor held after our last write, with what somebody changed there since.
@@ -271,7 +282,9 @@ class Delivery:
         await self._journal.commit(
             # once for all attempts: an announcement is a version of the entity
             observations=[
-                self._learned.announced(job.change, now) for job in jobs if not _attempts(job)
+                self._learned.announced(job.change, now, job.own)
+                for job in jobs
+                if not _attempts(job)
             ],
             entries={
                 job.change.entity.key: self._entry(
@@ -300,7 +313,8 @@ class Delivery:
             entries[key] = self._done(job, snapshot.external_id, after)
         await self._journal.commit(
             observations=[
-                self._learned.applied(job.change, snapshot, after) for job, snapshot in applied
+                self._learned.applied(job.change, snapshot, after, job.own)
+                for job, snapshot in applied
             ],
             entries=entries,
         )
@@ -404,6 +418,11 @@ class Delivery:
 
     async def _defer(self, job: _Job, outcome: Deferred) -> None:
         entity, now = job.change.entity, self._now()
+        written = self._written.get(entity.key)
+        if written is not None:
+            # announced and not confirmed: an edit there that says the same could not be told
+            left = {n: v for n, v in written.fields.items() if n not in job.change.fields}
+            self._written[entity.key] = replace(written, fields=left)
         first = _first_attempt_at(job) or now
         attempts = _attempts(job) + 1
         SINK_RETRIES.labels(self._sink_id, outcome.code).inc()

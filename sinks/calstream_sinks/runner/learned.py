@@ -24,8 +24,11 @@ class Learned:
         self._sink_id = sink_id
         self._sink = sink
 
-    def announced(self, change: Change, now: int) -> Observation:
+    def announced(self, change: Change, now: int, own: frozenset[str]) -> Observation:
         """What is about to be written; an echo of it then is not taken for the vendor's word.
+
+        Where the write only repeats the vendor's own word (`own`), the word stays the vendor's.
+        Taken for ours it would count no longer, and the truth would fall back to what it replaced.
 
         It is stamped just after what the vendor last said, by the vendor's clock and not by ours:
         an edit that somebody makes there next is newer, whichever clock is ahead.
@@ -33,8 +36,8 @@ class Learned:
         entity = change.entity
         copy = copy_at(entity, self._sink_id, change.external_id)
         known = copy.registers if copy else {}
-        said = self._sink.statements(entity.kind, change.projection.fields, change.fields.keys())
-        ours = _without_own_words(said, known)
+        touched = change.fields.keys() - own
+        ours = self._sink.statements(entity.kind, change.projection.fields, touched)
         return self._observation(
             entity,
             Fact.ANNOUNCE,
@@ -47,12 +50,13 @@ class Learned:
             now=now,
         )
 
-    def applied(self, change: Change, snapshot: Snapshot, now: int) -> Observation:
+    def applied(
+        self, change: Change, snapshot: Snapshot, now: int, own: frozenset[str]
+    ) -> Observation:
         """What the vendor made of a write: ours where we wrote, its own word elsewhere."""
         entity, at = change.entity, snapshot.modified_at
-        copy = copy_at(entity, self._sink_id, snapshot.external_id)
-        said = self._sink.statements(entity.kind, snapshot.fields, change.fields.keys())
-        ours = _without_own_words(said, copy.registers if copy else {})
+        touched = change.fields.keys() - own
+        ours = self._sink.statements(entity.kind, snapshot.fields, touched)
         theirs = {g: v for g, v in self._news(entity, snapshot).items() if g not in ours}
         return self._observation(
             entity,
@@ -131,21 +135,6 @@ def copy_at(entity: Entity, sink_id: str, external_id: str | None) -> Copy | Non
     if external_id is None:
         return None
     return entity.copies.get(NaturalId(sink_id, entity.kind, external_id))
-
-
-def _without_own_words(
-    said: Mapping[str, Values], known: Mapping[str, Register]
-) -> Mapping[str, Values]:
-    """The groups that are ours to say: not those in which the vendor says the same for itself.
-
-    Where a write repeats the vendor's own word, the word stays the vendor's. Taken for ours, it
-    would count no longer, and the truth would fall back to what it has replaced.
-    """
-    return {
-        group: values
-        for group, values in said.items()
-        if (register := known.get(group)) is None or register.by_self or register.values != values
-    }
 
 
 def _after(register: Register | None) -> int:
