@@ -8,14 +8,10 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    rule,
-)
-from tests.unit.two_way_scene import MINUTE, SECOND, World
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from tests.unit.two_way_scene import MINUTE, PLACES, SECOND, World
 
 from calstream_core.sealing import KeyStore
 from calstream_schemas.entities import Entity
@@ -37,6 +33,12 @@ booking_fields = st.fixed_dictionaries(
         "subject": st.sampled_from(["Trial", "Product TRIAL", "  a trial of the whole product"]),
         "state": st.sampled_from(["confirmed", "cancelled", "completed"]),
     },
+)
+
+
+edits = st.one_of(
+    st.tuples(vendors, st.just("contact"), contact_fields),
+    st.tuples(vendors, st.just("booking"), booking_fields),
 )
 
 
@@ -64,8 +66,6 @@ def check_agreement(world: World) -> None:
 
 
 def _wanted(entity: Entity, name: str) -> str | None:
-    from tests.unit.two_way_scene import PLACES
-
     value = entity.values.get(PLACES[entity.kind][name][1])
     return None if value is None else str(value)
 
@@ -94,7 +94,7 @@ class Agreement(RuleBasedStateMachine):
         if hasattr(self, "world"):
             self.come_to_rest()
 
-    def _edit(self, name: str, kind: str, fields: dict[str, str | None]) -> None:
+    def enters(self, name: str, kind: str, fields: dict[str, str | None]) -> None:
         vendor = self.world.vendors[name]
         (id_,) = (i for i, t in vendor.things.items() if t.kind == kind)
         self.world.enter(name, id_, kind, fields)
@@ -102,15 +102,15 @@ class Agreement(RuleBasedStateMachine):
 
     @rule(name=vendors, fields=contact_fields)
     def edits_a_contact(self, name: str, fields: dict[str, str | None]) -> None:
-        self._edit(name, "contact", fields)
+        self.enters(name, "contact", fields)
 
     @rule(name=vendors, fields=booking_fields)
     def edits_a_booking(self, name: str, fields: dict[str, str | None]) -> None:
-        self._edit(name, "booking", fields)
+        self.enters(name, "booking", fields)
 
     @rule(name=vendors, start=starts)
     def moves_a_booking(self, name: str, start: int) -> None:
-        self._edit(name, "booking", {"begins": str(start), "ends": str(start + 30 * MINUTE)})
+        self.enters(name, "booking", {"begins": str(start), "ends": str(start + 30 * MINUTE)})
 
     @rule(name=vendors, place=st.integers(0, 5), keep=st.booleans())
     def a_webhook_comes(self, name: str, place: int, keep: bool) -> None:
@@ -163,6 +163,30 @@ class Agreement(RuleBasedStateMachine):
 
 
 TestAgreement = Agreement.TestCase
-TestAgreement.settings = settings(
-    max_examples=100, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestAgreement.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(edits, min_size=1, max_size=4))
+def test_what_somebody_enters_is_the_truth_and_costs_each_other_system_one_write(
+    made: list[tuple[str, str, dict[str, str | None]]],
+) -> None:
+    machine = Agreement()
+    machine.begin()
+    world = machine.world
+    for name, kind, fields in made:
+        before = world.writes()
+        (thing,) = (t for t in world.vendors[name].things.values() if t.kind == kind)
+        held = dict(thing.fields)
+        machine.enters(name, kind, fields)
+        world.rest()
+        check_agreement(world)
+        (entity,) = (e for e in world.truth.entities.values() if e.kind == kind)
+        for field, text in fields.items():
+            kept = world.vendors[name].lose(field, text) or None if text else None
+            if kept != held[field]:  # else the vendor has noticed no change
+                assert _wanted(entity, field) == kept
+        for other, count in world.writes().items():
+            # what a vendor cuts unforeseen is offered to it again with the next change
+            most = other != name or not world.vendors[other].tells_itself
+            assert count - before[other] <= most, other

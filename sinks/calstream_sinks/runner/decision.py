@@ -72,13 +72,12 @@ def decide(
         return Write(projection.fields)
     parked = ledger.state in {LedgerState.INTENT, LedgerState.RETRY}
     not_before = ledger.due_at or 0 if parked else 0
-    if ledger.state is LedgerState.INTENT:
-        return Write(projection.fields, outcome_unknown=True, not_before=not_before)
     given_up = ledger.state is LedgerState.DEAD and not ledger.waiting_for
     if given_up and ledger.operation_id == operation:
         return Nothing()
-    if ledger.external_id is None:
-        return Write(projection.fields, not_before=not_before)
+    unknown = ledger.state is LedgerState.INTENT
+    if unknown or ledger.external_id is None:
+        return Write(projection.fields, outcome_unknown=unknown, not_before=not_before)
     edited = {
         name: value
         for name, value in projection.fields.items()
