@@ -1,114 +1,37 @@
 """The staging cases: what happens to a booking, and what must then be in the CRM."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
-from calstream_ops.demo.crm import Crm
+from calstream_ops.demo.case import (
+    ONE,
+    WORKSHOP,
+    Case,
+    Result,
+    add_person,
+    book,
+    instant,
+    seen,
+    start_in,
+)
+from calstream_ops.demo.decided_cases import DECIDED_CASES
 from calstream_ops.demo.world import World
-from calstream_sandbox.calendar_live.calendar import Booking
-from calstream_sandbox.calendar_live.model import Attendee, Event, EventType, Host
-
-_TRIAL = EventType("trial-30", "Product trial")
-_WORKSHOP = EventType("workshop", "Paid workshop", paid=True, price_minor=4900)
-_DANA = Host("usr_12", "dana@acme.example", "Dana Reyes")
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a case sent, what it expected and what it found."""
-
-    sent: str
-    expected: dict[str, Any]
-    actual: dict[str, Any]
-
-    @property
-    def ok(self) -> bool:
-        """Whether all is as expected."""
-        return self.expected == self.actual
-
-
-Run = Callable[[World], Awaitable[Result]]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One case by its name."""
-
-    name: str
-    run: Run
-
-
-def _start(hours: int) -> datetime:
-    """A whole hour some days ahead, so that the cases never meet in time."""
-    today = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    return today + timedelta(days=7, hours=hours)
-
-
-def _book(
-    world: World, person: Attendee, hours: int, kind: EventType = _TRIAL
-) -> tuple[Event, Any]:
-    start = _start(hours)
-    return world.calendar.book(
-        Booking(_DANA, kind, start, start + timedelta(minutes=30), "America/New_York"), person
-    )
-
-
-def _person(world: World, name: str) -> Attendee:
-    local = name.lower().replace(" ", ".")
-    return world.calendar.add_attendee(f"{local}@example.com", name)
-
-
-def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-_PROPERTIES = {
-    "starts": "hs_meeting_start_time",
-    "outcome": "hs_meeting_outcome",
-    "title": "hs_meeting_title",
-    "payment": "payment_status",
-}
-
-
-def _seen(crm: Crm, person: Attendee, event: Event, *names: str) -> dict[str, Any]:
-    """What a person would look at: how many, linked or not, and some of the meeting's values."""
-    people = crm.contacts_with_email(person.email.strip().lower())
-    meetings = crm.meetings_of(event.id)
-    found: dict[str, Any] = {
-        "contacts": len(people),
-        "meetings": len(meetings),
-        "linked": all(list(crm.attendees[id_]) == people for id_ in meetings),
-    }
-    for name in names:
-        values = {crm.meetings[id_].get(_PROPERTIES[name]) for id_ in meetings}
-        found[name] = _shorten(values.pop()) if len(values) == 1 else None
-    return found
-
-
-def _shorten(value: str | None) -> str | None:
-    return value.replace(".000Z", "Z") if value else value
-
-
-_ONE = {"contacts": 1, "meetings": 1, "linked": True}
 
 
 async def _new_booking(world: World) -> Result:
     person = world.calendar.add_attendee(
         " Jo.Park@Example.COM ", "Jo Park", phone="(415) 555-2671", company="Northwind"
     )
-    event, webhooks = _book(world, person, 0)
+    event, webhooks = book(world, person, 0)
     await world.send(webhooks)
     crm = await world.quiet()
-    actual = _seen(crm, person, event, "starts", "outcome")
+    actual = seen(crm, person, event, "starts", "outcome")
     people = crm.contacts_with_email("jo.park@example.com")
     actual["phone"] = crm.contacts[people[0]].get("phone") if people else None
     return Result(
         "event.created",
         {
-            **_ONE,
-            "starts": _instant(event.start),
+            **ONE,
+            "starts": instant(event.start),
             "outcome": "SCHEDULED",
             "phone": "+14155552671",
         },
@@ -117,8 +40,8 @@ async def _new_booking(world: World) -> Result:
 
 
 async def _update(world: World) -> Result:
-    person = _person(world, "Ana Lima")
-    event, webhooks = _book(world, person, 2)
+    person = add_person(world, "Ana Lima")
+    event, webhooks = book(world, person, 2)
     await world.send(webhooks)
     first = (await world.quiet()).meetings_of(event.id)
     await world.send(world.calendar.update(event, title="Trial with the team"))
@@ -128,13 +51,13 @@ async def _update(world: World) -> Result:
     return Result(
         "event.updated, attendee.updated",
         {
-            **_ONE,
+            **ONE,
             "title": "Trial with the team",
             "phone": "+442079460018",
             "same meeting": True,
         },
         {
-            **_seen(crm, person, event, "title"),
+            **seen(crm, person, event, "title"),
             "phone": crm.contacts[people[0]].get("phone") if people else None,
             "same meeting": crm.meetings_of(event.id) == first,
         },
@@ -142,69 +65,69 @@ async def _update(world: World) -> Result:
 
 
 async def _reschedule(world: World) -> Result:
-    person = _person(world, "Ben Okoro")
-    event, webhooks = _book(world, person, 4)
+    person = add_person(world, "Ben Okoro")
+    event, webhooks = book(world, person, 4)
     await world.send(webhooks)
     first = (await world.quiet()).meetings_of(event.id)
-    start = _start(30)
+    start = start_in(30)
     await world.send(world.calendar.reschedule(event, start, start + timedelta(minutes=30)))
     crm = await world.quiet()
     return Result(
         "event.rescheduled",
-        {**_ONE, "starts": _instant(start), "same meeting": True},
+        {**ONE, "starts": instant(start), "same meeting": True},
         {
-            **_seen(crm, person, event, "starts"),
+            **seen(crm, person, event, "starts"),
             "same meeting": crm.meetings_of(event.id) == first,
         },
     )
 
 
 async def _cancel(world: World) -> Result:
-    person = _person(world, "Chen Wei")
-    event, webhooks = _book(world, person, 6)
+    person = add_person(world, "Chen Wei")
+    event, webhooks = book(world, person, 6)
     await world.send(webhooks)
     await world.quiet()
     await world.send(world.calendar.cancel(event, person, reason="ill", by="attendee"))
     crm = await world.quiet()
     return Result(
         "event.cancelled",
-        {**_ONE, "outcome": "CANCELED"},
-        _seen(crm, person, event, "outcome"),
+        {**ONE, "outcome": "CANCELED"},
+        seen(crm, person, event, "outcome"),
     )
 
 
 async def _failed_payment(world: World) -> Result:
-    person = _person(world, "Dora Novak")
-    event, webhooks = _book(world, person, 8, _WORKSHOP)
+    person = add_person(world, "Dora Novak")
+    event, webhooks = book(world, person, 8, WORKSHOP)
     await world.send(webhooks)
-    pending = _seen(await world.quiet(), person, event, "payment")["payment"]
+    pending = seen(await world.quiet(), person, event, "payment")["payment"]
     await world.send(world.calendar.fail_payment(event, person, "card_declined"))
     crm = await world.quiet()
     return Result(
         "event.created (paid), payment.failed",
-        {**_ONE, "payment": "failed", "before": "pending"},
-        {**_seen(crm, person, event, "payment"), "before": pending},
+        {**ONE, "payment": "failed", "before": "pending"},
+        {**seen(crm, person, event, "payment"), "before": pending},
     )
 
 
 async def _replayed(world: World) -> Result:
-    person = _person(world, "Emil Berg")
-    event, webhooks = _book(world, person, 10)
+    person = add_person(world, "Emil Berg")
+    event, webhooks = book(world, person, 10)
     before = await world.duplicates_dropped()
     statuses = await world.send(webhooks, copies=3)
     crm = await world.quiet()
     dropped = await world.duplicates_dropped() - before
     return Result(
         "event.created, the same delivery 3 times",
-        {**_ONE, "answers": [200, 200, 200], "repeats dropped": 6},
-        {**_seen(crm, person, event), "answers": statuses, "repeats dropped": dropped},
+        {**ONE, "answers": [200, 200, 200], "repeats dropped": 6},
+        {**seen(crm, person, event), "answers": statuses, "repeats dropped": dropped},
     )
 
 
 async def _out_of_order(world: World) -> Result:
-    person = _person(world, "Faye Adams")
-    event, created = _book(world, person, 12)
-    start = _start(32)
+    person = add_person(world, "Faye Adams")
+    event, created = book(world, person, 12)
+    start = start_in(32)
     moved = world.calendar.reschedule(event, start, start + timedelta(minutes=30))
     await world.send(moved)
     await world.quiet()
@@ -212,14 +135,14 @@ async def _out_of_order(world: World) -> Result:
     crm = await world.quiet()
     return Result(
         "event.rescheduled, then event.created",
-        {**_ONE, "starts": _instant(start)},
-        _seen(crm, person, event, "starts"),
+        {**ONE, "starts": instant(start)},
+        seen(crm, person, event, "starts"),
     )
 
 
 async def _bad_signature(world: World) -> Result:
-    person = _person(world, "Mallory Quinn")
-    event, webhooks = _book(world, person, 14)
+    person = add_person(world, "Mallory Quinn")
+    event, webhooks = book(world, person, 14)
     before = await world.rejected()
     statuses = await world.send(webhooks, secret="not the secret")  # noqa: S106 - wrong on purpose
     rejected = await world.until_rejected(before + 1) - before
@@ -237,24 +160,24 @@ async def _bad_signature(world: World) -> Result:
 
 
 async def _known_person(world: World) -> Result:
-    person = _person(world, "Gus Hale")
+    person = add_person(world, "Gus Hale")
     id_ = await world.add_person(
         {"email": person.email, "firstname": "Augustus", "lastname": "Hale III"}
     )
-    event, webhooks = _book(world, person, 16)
+    event, webhooks = book(world, person, 16)
     await world.send(webhooks)
     crm = await world.quiet()
     known = crm.contacts.get(id_, {})
     return Result(
         "event.created for a person the CRM has as Augustus Hale III",
         {
-            **_ONE,
+            **ONE,
             "same contact": True,
             "name": "Augustus Hale III",
             "external_source_id": person.id,
         },
         {
-            **_seen(crm, person, event),
+            **seen(crm, person, event),
             "same contact": crm.contacts_with_email(person.email) == [id_],
             "name": f"{known.get('firstname')} {known.get('lastname')}",
             "external_source_id": known.get("external_source_id"),
@@ -293,6 +216,7 @@ CASES = (
     Case("out-of-order", _out_of_order),
     Case("bad-signature", _bad_signature),
     Case("known-person", _known_person),
+    *DECIDED_CASES,
     Case(REPLAY_CASE, _wipe_and_replay),
 )
 """In the order in which they run; the last one looks at what the others left."""

@@ -11,10 +11,12 @@ from pathlib import Path
 from calstream_core.errors import Code, ConfigError
 from calstream_core.settings import LoadedSettings, read_secret
 from calstream_core.stack_state import StackState
-from calstream_ops.demo.cases import CASES, REPLAY_CASE, Case
+from calstream_ops.demo.case import Case
+from calstream_ops.demo.cases import CASES, REPLAY_CASE
 from calstream_ops.demo.installation import WORKSPACE, create_installation
 from calstream_ops.demo.log import TopicLog
 from calstream_ops.demo.report import Report, write_json, write_table
+from calstream_ops.demo.truth import Truth
 from calstream_ops.demo.world import Addresses, World
 from calstream_ops.stack.console import Console
 from calstream_ops.stack.local import LocalStack
@@ -89,7 +91,8 @@ async def _run(
             secret = read_secret(
                 settings.workspaces[WORKSPACE].secrets["calendar_live"][0], "the demonstration"
             )
-            world = World(addresses, secret.decode(), log)
+            truth = Truth(stack.bootstrap_servers, settings, WORKSPACE)
+            world = World(addresses, secret.decode(), log, truth)
             try:
                 report = await _observe(world, cases, console, started)
             finally:

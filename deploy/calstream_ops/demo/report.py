@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from calstream_ops.demo.cases import Result
+from calstream_ops.demo.case import Result
 from calstream_ops.demo.log import Counts, percentile
 
 

@@ -14,6 +14,7 @@ from calstream_core.errors import Code, UnavailableError
 from calstream_ops.demo.crm import Crm
 from calstream_ops.demo.installation import SANDBOX_TOKEN, WORKSPACE
 from calstream_ops.demo.log import TopicLog
+from calstream_ops.demo.truth import Truth
 from calstream_sandbox.calendar_live.builder import Webhook
 from calstream_sandbox.calendar_live.calendar import Calendar
 
@@ -38,6 +39,7 @@ class World:
     addresses: Addresses
     secret: str
     log: TopicLog
+    truth: Truth
     calendar: Calendar = field(default_factory=lambda: Calendar(WORKSPACE, live_mode=False))
     http: httpx.AsyncClient = field(
         default_factory=lambda: httpx.AsyncClient(timeout=30, trust_env=False)
@@ -90,6 +92,15 @@ class World:
         )
         answer.raise_for_status()
         return str(answer.json()["id"])
+
+    async def edit(self, kind: str, id_: str, properties: dict[str, str]) -> None:
+        """Edits an object of the CRM as its users do."""
+        answer = await self.http.patch(
+            f"{self.addresses.sandbox}/hubspot/crm/objects/2026-09/{kind}/{id_}",
+            json={"properties": properties},
+            headers={"Authorization": f"Bearer {SANDBOX_TOKEN}"},
+        )
+        answer.raise_for_status()
 
     async def crm(self) -> Crm:
         """What is in the CRM now."""

@@ -4,7 +4,7 @@ Transactional: new versions, the observations that count as seen, dead letters a
 `observations` are one transaction, so a crash leaves all of a batch or nothing.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 
 import faust
@@ -33,6 +33,7 @@ from calstream_engine import (
     truth_table,
 )
 from calstream_processors.resolve.conflicts import conflict_changes
+from calstream_processors.resolve.consequences import MOST_STEPS, Change, follow
 from calstream_processors.resolve.keys_ahead import keys_ahead
 from calstream_processors.resolve.matching import match_rules
 from calstream_processors.resolve.partition import Partition
@@ -157,6 +158,40 @@ class ResolveStage:
         if seen_key in partition.seen:
             return "duplicate"
         workspace = partition.workspace(observation.workspace)
+        changes = self._apply(observation, partition, workspace, work)
+        self._follow(changes, partition, workspace, work)
+        workspace.trim(_HELD_ENTITIES)
+        self._mark_seen(seen_key, observation.received_at, partition, work)
+        return "versions" if changes else "unchanged"
+
+    def _follow(
+        self, changes: Sequence[Change], partition: Partition, workspace: Workspace, work: Work
+    ) -> None:
+        """Resolves what follows from changes, and what follows from that, until nothing does.
+
+        What follows is never a reason to refuse what it follows from.
+        """
+        drawn = deque(follow(workspace, changes, workspace.rules))
+        steps = 0
+        while drawn:
+            observation = drawn.popleft()
+            steps += 1
+            if steps > MOST_STEPS:
+                raise InvariantError(
+                    Code.INVARIANT_BROKEN, f"Rules go in circles at {observation.natural_id}."
+                )
+            try:
+                made = self._apply(observation, partition, workspace, work)
+            except RecordError as error:
+                work.count("rule_refused")
+                _log.error("a rule is refused", about=str(observation.natural_id), code=error.code)
+            else:
+                drawn.extend(follow(workspace, made, workspace.rules))
+
+    def _apply(
+        self, observation: Observation, partition: Partition, workspace: Workspace, work: Work
+    ) -> list[Change]:
+        """Resolves one observation into the work and the state."""
         sealer = self._keys.sealer(observation.workspace)
         made = self._made(partition, workspace, observation)
         rules = observation.rule_set or workspace.rules
@@ -175,8 +210,7 @@ class ResolveStage:
             for entity in made
         )
         work[CONFLICTS.name].put_all(records)
-        for entity in made:
-            workspace.put(entity)
+        changes = [Change(workspace.put(entity), entity, observation) for entity in made]
         for conflict, _seal in conflicts:
             partition.conflicts.put(conflict)
         if observation.rule_set is not None:
@@ -184,9 +218,7 @@ class ResolveStage:
             work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())
             workspace.rules = observation.rule_set
         _ask(workspace, made, work, sealer)
-        workspace.trim(_HELD_ENTITIES)
-        self._mark_seen(seen_key, observation.received_at, partition, work)
-        return "versions" if made else "unchanged"
+        return changes
 
     def _made(
         self, partition: Partition, workspace: Workspace, observation: Observation

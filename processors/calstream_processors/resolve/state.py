@@ -55,11 +55,12 @@ class Workspace:
         """Takes an entity into the index that is kept elsewhere."""
         self.index.replace(None, head)
 
-    def put(self, entity: Entity) -> None:
-        """Takes a new version in; the one before it is held since it was asked for."""
+    def put(self, entity: Entity) -> Entity | None:
+        """Takes a new version in; returns the one before it, held since it was asked for."""
         before = self.entities.pop(entity.key, None)
         self.index.replace(head_of(before) if before else None, head_of(entity))
         self.entities[entity.key] = entity
+        return before
 
     def trim(self, most: int) -> None:
         """Holds no more than so many entities, those that were asked for last."""
