@@ -52,6 +52,8 @@ class Code(StrEnum):
     VENDOR_REFUSED = "vendor-refused"
     OBJECT_TAKEN = "object-taken"
     ENTITY_NOT_FOUND = "entity-not-found"
+    CONFLICT_NOT_OPEN = "conflict-not-open"
+    SOURCE_WITHOUT_RULE = "source-without-rule"
     MERGE_CYCLIC = "merge-cyclic"
     MERGE_REFUSED = "merge-refused"
     RETRIES_EXHAUSTED = "retries-exhausted"

@@ -1,4 +1,4 @@
-"""Sends a decision on who is who to the resolver, and waits for what becomes of it."""
+"""Sends a decision of a person to the resolver, and waits for what becomes of it."""
 
 import time
 import uuid
@@ -12,10 +12,16 @@ from calstream_core.sealing import Sealer
 from calstream_core.settings import KafkaSettings
 from calstream_ops.inspection.log_reader import LogReader, LogRecord
 from calstream_schemas.entities import Entity, NaturalId
-from calstream_schemas.observations import Fact, Observation, encode_observation, observation_id
+from calstream_schemas.observations import (
+    DECIDERS,
+    Fact,
+    Observation,
+    encode_observation,
+    observation_id,
+)
 from calstream_schemas.topics import ENTITIES, OBSERVATIONS, PROCESSORS_DEAD, full_name
 
-_SYSTEM, _ROLE = "calstream", "decisions"
+_SYSTEM = "calstream"
 _SEND_SECONDS = 10
 
 
@@ -29,7 +35,7 @@ def decision(fact: Fact, about: Entity, other: Entity | None, decided_by: str) -
         fact=fact,
         kind=about.kind,
         natural_id=natural_id,
-        role=_ROLE,
+        role=DECIDERS,
         received_at=now,
         occurred_at=now,
         about=about.id,

@@ -34,10 +34,14 @@ class Fact(StrEnum):
     MERGE = "merge"  # somebody decided that `about` is `other`
     UNMERGE = "unmerge"  # somebody decided that `about` is nobody else after all
     APART = "apart"  # somebody decided that `about` and `other` are two
+    SETTLE = "settle"  # somebody decided what is so where systems differ
 
 
 DECISIONS = frozenset({Fact.MERGE, Fact.UNMERGE, Fact.APART})
 """Facts that say who is who. They are made by people and recorded like every other fact."""
+
+DECIDERS = "decisions"
+"""The role of people who decide."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ COMMANDS = {
     "generate": Entry("generate:app", "Write documents from the code and the settings.", _LOOK),
     "entity": Entry("entity:app", "Show what is known of a person or booking, and why.", _LOOK),
     "contact": Entry("contact:app", "Decide who is who: merge, unmerge, keep apart.", _LOOK),
+    "conflict": Entry("conflict:app", "Show where systems differ, and decide.", _LOOK),
     "review": Entry("review:app", "List contacts that may be one person.", _LOOK),
     "webhook": Entry("webhook:app", "Send a signed webhook; watch them arrive.", _LOOK),
     "topic": Entry("topic:app", "Create, check and read Kafka topics.", _LOOK),
@@ -84,7 +85,7 @@ COMMANDS = {
 
 _PLURALS = {
     f"{name}s": name
-    for name in ("workspace", "sink", "key", "webhook", "topic", "contact", "review")
+    for name in ("workspace", "sink", "key", "webhook", "topic", "contact", "review", "conflict")
 } | {"entities": "entity"}
 
 

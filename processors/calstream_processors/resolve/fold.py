@@ -4,15 +4,20 @@ from collections.abc import Iterable
 
 from calstream_processors.resolve.register import canonical
 from calstream_schemas.entities import Copy, Decision, Kind, Register, Value, Values
+from calstream_schemas.observations import DECIDERS
 from calstream_schemas.rule_sets import RuleSet
 
 Candidate = tuple[Copy, Register]
+
+SETTLED = "settled"
+"""The rule of a group that a person has decided."""
 
 
 def fold(kind: Kind, copies: Iterable[Copy], rules: RuleSet) -> tuple[Values, dict[str, Decision]]:
     """The truth of an entity.
 
-    For each group: the owner decides if it has spoken; else the newest of the others, then the
+    For each group: a person's decision stands until a system speaks anew; then the owner decides if
+    it has spoken; else the newest of the others, then the
     precedence of roles, then the value. What Calstream itself wrote somewhere never counts as
     that system speaking; only where nobody speaks any more, because the last word was overwritten
     or its object belongs to another entity now, the newest of what was written stands (`kept`): a
@@ -49,7 +54,22 @@ def spoken_of(copies: Iterable[Copy], group: str) -> list[Candidate]:
     ]
     if len(spoken) < 2:  # noqa: PLR2004 - nothing to choose from
         return spoken
+    spoken = _unsettled(spoken)
     return sorted(_standing(spoken), key=lambda candidate: candidate[0].id)
+
+
+def _unsettled(spoken: list[Candidate]) -> list[Candidate]:
+    """What was said since a person decided; where nothing was, the person's word alone.
+
+    The words that the person has heard count no longer, also once another system speaks anew.
+    """
+    settled = [each for each in spoken if each[0].role == DECIDERS]
+    if not settled:
+        return spoken
+    last = max(settled, key=lambda each: (each[1].modified_at, each[0].id))
+    since = last[1].modified_at
+    anew = [e for e in spoken if e[0].role != DECIDERS and e[1].changed_at > since]
+    return anew or [last]
 
 
 def _written(copies: list[Copy], group: str) -> list[Candidate]:
@@ -66,6 +86,8 @@ def _standing(spoken: list[Candidate]) -> list[Candidate]:
 
 
 def _decide(spoken: list[Candidate], owner: str | None, rules: RuleSet) -> tuple[Candidate, str]:
+    if spoken[0][0].role == DECIDERS:  # then it is alone
+        return spoken[0], SETTLED
     of_owner = [candidate for candidate in spoken if candidate[0].role == owner]
     if of_owner:
         return max(of_owner, key=lambda candidate: _rank(candidate, rules)), "owner"
