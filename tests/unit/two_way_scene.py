@@ -112,6 +112,7 @@ class Vendor:
     things: dict[str, Thing] = field(default_factory=dict)
     outbox: list[Observation] = field(default_factory=list)
     writes: int = 0
+    faults_met: int = 0
 
     def put(self, id_: str | None, kind: str, fields: FieldValues, owner: str | None) -> str:
         """Takes fields in as the vendor does; a change is told."""
@@ -202,6 +203,7 @@ class ModelSink(Sink[SinkConfig]):
 
     def _deliver(self, change: Change) -> Outcome:
         fault = self.faults.pop(0) if self.faults else ""
+        self.vendor.faults_met += bool(fault)
         if fault == "die-before":
             raise Died
         if fault == "defer":
