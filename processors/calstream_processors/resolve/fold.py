@@ -17,12 +17,12 @@ def fold(kind: Kind, copies: Iterable[Copy], rules: RuleSet) -> tuple[Values, di
     """The truth of an entity.
 
     For each group: a person's decision stands until a system speaks anew; then the owner decides if
-    it has spoken; else the newest of the others, then the
-    precedence of roles, then the value. What Calstream itself wrote somewhere never counts as
-    that system speaking; only where nobody speaks any more, because the last word was overwritten
-    or its object belongs to another entity now, the newest of what was written stands (`kept`): a
-    value that nobody took back is not lost. An object that is gone speaks where none of its
-    system's that stand does: a hold gives way to the event that it became.
+    it has spoken; else the newest of the others, then the precedence of systems, then the value.
+    What Calstream itself wrote somewhere never counts as that system speaking; only where nobody
+    speaks any more, because the last word was overwritten or its object belongs to another entity
+    now, the newest of what was written stands (`kept`): a value that nobody took back is not lost.
+    An object that is gone speaks where none of its system's that stand does: a hold gives way to
+    the event that it became.
 
     Returns:
         The values of every group that a copy has (a field that was not said is None), and the
@@ -98,5 +98,5 @@ def _decide(spoken: list[Candidate], owner: str | None, rules: RuleSet) -> tuple
 
 def _rank(candidate: Candidate, rules: RuleSet) -> tuple[object, ...]:
     copy, register = candidate
-    place = rules.places.get(copy.role, len(rules.places))
+    place = rules.place(copy.id.system, copy.role)
     return (register.changed_at, -place, canonical(register.values), copy.id)

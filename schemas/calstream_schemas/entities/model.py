@@ -116,11 +116,6 @@ class Copy:
         said = (r.modified_at for r in self.registers.values() if not r.by_self)
         return self.gone_at >= max(said, default=0)
 
-    @property
-    def speaks(self) -> bool:
-        """Whether its system has said something of it that Calstream did not write there."""
-        return any(not register.by_self for register in self.registers.values())
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -171,6 +166,8 @@ class Entity:
         match_keys: what a contact is known by: a letter for the kind of key and a keyed hash each.
         merge: set if it was merged into another one; then it has no copies.
         apart: ids of contacts of which somebody said that they are other people.
+        erasing_since: when it was asked to erase what is personal here; None once it is done.
+        erased_at: when what was personal here was last erased.
     """
 
     workspace: str
@@ -186,24 +183,13 @@ class Entity:
     match_keys: tuple[bytes, ...] = ()
     merge: Merge | None = None
     apart: tuple[str, ...] = ()
+    erasing_since: int | None = None
+    erased_at: int | None = None
 
     @property
     def key(self) -> str:
         """The record's key: `workspace/kind/id`."""
         return entity_key(self.workspace, self.kind, self.id)
-
-    @property
-    def deleted_at(self) -> int | None:
-        """When the last object was deleted that told of it; None while one of them stands.
-
-        Objects that Calstream wrote keep nobody alive. Microseconds, by the systems' clocks.
-        """
-        if self.merge is not None:
-            return None
-        told = [copy for copy in self.copies.values() if copy.speaks]
-        if not told or any(not copy.gone for copy in told):
-            return None
-        return max(copy.gone_at or 0 for copy in told)
 
     def copies_of(self, system: str) -> tuple[Copy, ...]:
         """This entity's copies in one system."""

@@ -171,10 +171,9 @@ def test_a_person_settles_a_conflict_and_it_stays_settled_until_a_system_speaks_
     installation.observe(_crm_says(_contact(installation)[-1], company={"company": "Southwind"}))
     eventually(lambda: any(c[:2] == ("company", "open") for c in _conflicts(installation)))
     key = _contact(installation)[-1].key
-    of_company = [
-        c for c in _run(installation, "conflict", "list", "acme") if c["group"] == "company"
-    ]
-    assert [v["values"]["company"] for v in of_company[0]["voices"]] == ["Northwind", "Southwind"]
+    listed = _run(installation, "conflict", "list", "acme")["conflicts"]
+    (of_company,) = (each for each in listed if each["group"] == "company")
+    assert [v["values"]["company"] for v in of_company["voices"]] == ["Northwind", "Southwind"]
 
     words = ("conflict", "settle", key, "company", "--for")
     refused = _run(installation, *words, "zoom", status=2)
