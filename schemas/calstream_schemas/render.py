@@ -159,7 +159,7 @@ def _copy(kind: Kind) -> dict[str, Any]:
             {"name": "object_type", "type": "string"},
             {"name": "object_id", "type": "string"},
             {"name": "role", "type": "string"},
-            {"name": "gone", "type": "boolean", "default": False},
+            {"name": "gone_at", "type": ["null", _MICROSECONDS], "default": None},
             {"name": "clamped", "type": {"type": "array", "items": _clamped()}, "default": []},
             {"name": "registers", "type": {"type": "array", "items": _register(kind)}},
         ],

@@ -35,6 +35,7 @@ IDENTITY = (
     Measure("match_p50_ms", "ms", digits=3),
     Measure("index_restore_seconds", "s", goal=60, at_most=True, digits=1),
     Measure("index_memory_mb", "MB"),
+    Measure("peak_memory_mb", "MB"),
 )
 """What the identity bench measures, in the order in which it is shown."""
 

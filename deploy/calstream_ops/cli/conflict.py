@@ -7,6 +7,7 @@ from rich.table import Table
 
 from calstream_core.sealing import Erased
 from calstream_ops.cli.completion import workspace_names
+from calstream_ops.cli.conflict_decision import settle, show
 from calstream_ops.cli.double_booking_view import double_booking_table, shown_double_booking
 from calstream_ops.cli.session import session_of
 from calstream_ops.cli.terminal import table
@@ -25,7 +26,7 @@ _CONFLICTS = ("entity", "of", "state", "says", "what", "since", "counts")
 
 @app.callback()
 def conflict() -> None:
-    """List double bookings, and what systems say differently."""
+    """List double bookings, and what systems say differently; decide."""
 
 
 @app.command("list")
@@ -114,3 +115,7 @@ def _rows(found: dict[str, Any]) -> list[list[object]]:
         ]
         for voice in found["voices"]
     ]
+
+
+app.command()(show)
+app.command()(settle)

@@ -19,7 +19,8 @@ from calstream_processors.normalise.calendar_live_reading import (
 )
 from calstream_processors.normalise.calendar_live_series import read_series, recurrence
 from calstream_processors.normalise.email import normalise_email
-from calstream_processors.normalise.name import normalise_name
+from calstream_processors.normalise.money import not_negative, read_amount
+from calstream_processors.normalise.name import MAX_NAME, normalise_name
 from calstream_processors.normalise.phone import normalise_phone
 from calstream_schemas.entities import NaturalId, Stamp, Values
 from calstream_schemas.observations import NO_VERSION, Fact, Observation
@@ -167,7 +168,7 @@ def _read_attendee(reading: Reading, attendee: Body, there_at: int = 0) -> None:
             "email": partial(_email, attendee),
             "name": lambda: {"full_name": _name(attendee, "full_name")},
             "phone": partial(_phone, attendee, reading.default_country),
-            "company": lambda: {"company": attendee.text("company")},
+            "company": lambda: {"company": attendee.text("company", most=MAX_NAME)},
             "locale": lambda: {
                 "timezone": attendee.text("timezone"),
                 "locale": attendee.text("locale"),
@@ -214,7 +215,7 @@ def _read_payment_object(reading: Reading, payment: Body, event_id: str, attende
             "booking": lambda: {"booking_ref": booking},
             "attendance": lambda: {"attendance_ref": str(attendance)},
             "status": lambda: {"status": status, "failure_code": failure},
-            "amount": partial(_amount, payment),
+            "amount": partial(read_amount, payment),
             "session": lambda: {
                 "provider": payment.text("provider"),
                 "session_id": payment.text("session_id"),
@@ -236,13 +237,16 @@ def _email(attendee: Body) -> Values:
 
 
 def _name(body: Body, field: str) -> str | None:
-    text = body.text(field)
+    text = body.text(field, most=MAX_NAME)
     return normalise_name(text) if text else None
 
 
 def _phone(attendee: Body, default_country: str) -> Values:
-    raw = attendee.text("phone")
-    return {"phone": normalise_phone(raw, default_country) if raw else None, "phone_raw": raw}
+    raw = attendee.text("phone", most=MAX_NAME)
+    number = normalise_phone(raw, default_country) if raw else None
+    if raw and number is None:
+        attendee.keep_raw(Code.PHONE_UNREADABLE, "phone", "no number of any country")
+    return {"phone": number, "phone_raw": raw}
 
 
 def _status(event: Body) -> Values:
@@ -259,6 +263,7 @@ def _event_type(event: Body) -> Values:
     kind = event.child("event_type")
     if kind is None:
         return {"event_type": None, "event_kind": None, "paid": None}
+    not_negative(kind, "price_minor")
     return {
         "event_type": kind.text("slug"),
         "event_kind": kind.text("kind"),
@@ -302,14 +307,6 @@ def _read_elsewhere(
 ) -> None:
     became = event_of(event_id)
     reading.observe(event, "booking", elsewhere, stamp, {}, same_as=became, role=CRM)
-
-
-def _amount(payment: Body) -> Values:
-    amount = payment.whole("amount_minor")
-    if amount is not None and amount < 0:
-        raise RecordError(Code.BODY_INVALID, "negative", field=payment.place("amount_minor"))
-    currency = payment.text("currency")
-    return {"amount_minor": amount, "currency": currency.upper() if currency else None}
 
 
 def _answers(event: Body) -> Values:

@@ -22,6 +22,7 @@ class Normalised:
     Attributes:
         observations: in the order in which they must be resolved.
         problems: what could not be used, though the rest was.
+        kept_raw: what could not be read and was kept as it was given; nothing is missing.
         outcome: `observed`, `unknown` for a type that the contract does not name, or `erased` where
             the key of its day was destroyed.
     """
@@ -29,6 +30,7 @@ class Normalised:
     observations: tuple[Observation, ...]
     problems: tuple[Problem, ...]
     outcome: str
+    kept_raw: tuple[Problem, ...] = ()
 
 
 Reader = Callable[[ReceivedWebhook, Body, str], tuple[list[Observation], str]]
@@ -55,7 +57,7 @@ def normalise(webhook: ReceivedWebhook, default_country: str) -> Normalised:
         return Normalised((), (), "erased")
     body = Body(_parse(webhook.body))
     observations, outcome = reader(webhook, body, default_country)
-    return Normalised(tuple(observations), tuple(body.problems), outcome)
+    return Normalised(tuple(observations), tuple(body.problems), outcome, tuple(body.kept_raw))
 
 
 def _parse(raw: bytes) -> dict[str, Any]:

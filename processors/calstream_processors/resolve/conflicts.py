@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import combinations
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
-from calstream_processors.resolve.fold import Candidate, spoken_of
+from calstream_processors.resolve.fold import SETTLED, Candidate, spoken_of
 from calstream_schemas.conflicts import Conflict, ConflictState, Voice
 from calstream_schemas.entities import Entity, kind_of
 from calstream_schemas.rule_sets import RULES, RuleSet
@@ -59,9 +59,12 @@ def conflict_changes(
         if before is None or _matter(before) != _matter(conflict):
             yield conflict
     for group in sorted(known.keys() - now.keys()):
+        ended, decision = known[group], entity.decisions.get(group)
+        if decision is not None and decision.rule == SETTLED:
+            ended = replace(ended, rule=SETTLED, decided_for=decision.id)
         yield replace(
-            known[group],
-            state=_end(entity, known[group]),
+            ended,
+            state=_end(entity, ended),
             observation_id=entity.cause.observation_id,
             received_at=entity.cause.received_at,
         )
@@ -88,6 +91,8 @@ def _matter(conflict: Conflict) -> Conflict:
 
 
 def _end(entity: Entity, conflict: Conflict) -> ConflictState:
+    if conflict.rule == SETTLED:
+        return ConflictState.SETTLED
     group = kind_of(entity.kind).group_by_name[conflict.group].name
     held = [
         register

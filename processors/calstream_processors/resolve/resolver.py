@@ -12,10 +12,12 @@ from calstream_processors.resolve.versions import cause_of, living, pointing_at,
 from calstream_processors.resolve.workspace_state import WorkspaceState
 from calstream_schemas.entities import Entity, NaturalId, entity_id, entity_key, kind_of
 from calstream_schemas.entities.head import LEARNED
-from calstream_schemas.observations import DECISIONS, Observation
-from calstream_schemas.rule_sets import RuleSet
+from calstream_schemas.observations import DECIDERS, DECISIONS, Observation
+from calstream_schemas.rule_sets import ROLES, RuleSet
 
 __all__ = ["WorkspaceState", "resolve"]
+
+_HEARD = frozenset({*ROLES, DECIDERS})
 
 
 def resolve(state: WorkspaceState, observation: Observation, rules: RuleSet) -> tuple[Entity, ...]:
@@ -24,11 +26,18 @@ def resolve(state: WorkspaceState, observation: Observation, rules: RuleSet) -> 
     The caller writes them in this order, then takes them into the state.
 
     Raises:
-        RecordError: the observation is about an entity that does not exist, or it is a decision
-            that can't be carried out.
+        RecordError: the observation is about an entity that does not exist, its system has a role
+            that no rule knows, or it is a decision that can't be carried out.
     """
     if observation.fact in DECISIONS:
         return decide(state, observation, rules)
+    if observation.role not in _HEARD:
+        raise RecordError(
+            Code.SOURCE_WITHOUT_RULE,
+            f"No rule says what the word of {observation.natural_id.system} counts:"
+            f" there is no role {observation.role!r}.",
+            hint="docs/ownership.md lists the roles.",
+        )
     id_ = identify(state, observation, rules)
     before = state.get(entity_key(observation.workspace, observation.kind, id_))
     if before is None and observation.about is not None:

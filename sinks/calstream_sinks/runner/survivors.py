@@ -1,4 +1,4 @@
-"""Whose object is whose after contacts were merged, or a merge was undone; or the CRM made it.
+"""Whose object is whose: after contacts were merged, a merge was undone, or one was found.
 
 The ledger says which object of the vendor an entity has. A merge and an unmerge move objects from
 one entity to another without a write; what the ledger says is read in their light.
@@ -65,6 +65,20 @@ def first_to_write(entity: Entity, view: LocalView, sink_id: str) -> str | None:
     owner = _owner(entity, entry, view, sink_id) if entry is not None else None
     theirs = view.ledger(owner) if owner is not None else None
     return owner if theirs is not None and theirs.projection_hash is None else None
+
+
+def other_holder(entity: Entity, external_id: str, view: LocalView, sink_id: str) -> str | None:
+    """The key of another entity that has an object, so that this one must not adopt it.
+
+    An object that is among the entity's own copies is its own, whatever a ledger still says.
+    """
+    if copy_at(entity, sink_id, external_id) is not None:
+        return None
+    for key in view.holding(entity.key, external_id):
+        other = view.entity(key)
+        if key != entity.key and (other is None or other.merge is None):
+            return key
+    return None
 
 
 def _owner(entity: Entity, entry: LedgerEntry, view: LocalView, sink_id: str) -> str | None:
