@@ -22,8 +22,9 @@ class Normalised:
     Attributes:
         observations: in the order in which they must be resolved.
         problems: what could not be used, though the rest was.
-        outcome: `observed`, `unknown` for a type that the contract does not name, or `erased` where
-            the key of its day was destroyed.
+        outcome: `observed`, `unknown` for a type that the contract does not name, `no_normaliser`
+            for a source that is verified and kept but not read yet, or `erased` where the key of
+            its day was destroyed.
     """
 
     observations: tuple[Observation, ...]
@@ -48,9 +49,8 @@ def normalise(webhook: ReceivedWebhook, default_country: str) -> Normalised:
     """
     reader = _READERS.get(webhook.source)
     if reader is None:
-        raise RecordError(
-            Code.BODY_INVALID, f"There is no normaliser for the source {webhook.source}."
-        )
+        # it is genuine, and stays in `webhooks`: no dead letter, which would count as a fault
+        return Normalised((), (), "no_normaliser")
     if isinstance(webhook.body, Erased):
         return Normalised((), (), "erased")
     body = Body(_parse(webhook.body))

@@ -1,0 +1,1 @@
+"""Stripe, as far as Calstream uses it."""
