@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from calstream_sandbox.calendar_live.app import build_calendar_live
-from calstream_sandbox.calendar_live.sender import Sender
+from calstream_sandbox.calendar_live.sender import calendar_live_sender
 from calstream_sandbox.hubspot.app import build_hubspot
 from calstream_sandbox.hubspot.portal import Portal, PortalSettings
 
@@ -45,7 +45,7 @@ class Sandbox:
 
     def __init__(self, options: SandboxOptions) -> None:
         self.hubspot = Portal(token=options.hubspot_token, settings=options.hubspot)
-        self.calendar_live = Sender(retry_scale=options.retry_scale)
+        self.calendar_live = calendar_live_sender(retry_scale=options.retry_scale)
         self.app = Starlette(
             routes=[
                 Route("/healthz", _health, methods=["GET"]),
@@ -73,7 +73,7 @@ class Sandbox:
 
         To be called in the event loop that serves.
         """
-        self.hubspot.faults.clear()
+        self.hubspot.desk.faults.clear()
         self.calendar_live.stop()
         self._server.stop()  # type: ignore[no-untyped-call] # granian gives it no types
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from calstream_sandbox.hubspot.faults import Fault
+from calstream_sandbox.desk_control import DeskControl, refusal
 from calstream_sandbox.hubspot.kinds import ObjectKind
 from calstream_sandbox.hubspot.portal import Portal, PortalSettings
 from calstream_sandbox.hubspot.records import Record
@@ -27,7 +27,6 @@ class NewOwner(BaseModel):
     last_name: str = ""
 
 
-_FAULTS = TypeAdapter[list[Fault] | Fault](list[Fault] | Fault)
 _OWNERS = TypeAdapter(list[NewOwner])
 
 
@@ -44,11 +43,7 @@ class Control:
             Route("/reset", self.reset, methods=["POST"]),
             Route("/dump", self.dump, methods=["GET"]),
             Route("/owners", self.add_owners, methods=["POST"]),
-            Route("/faults", self.add_faults, methods=["POST"]),
-            Route("/faults", self.list_faults, methods=["GET"]),
-            Route("/faults", self.clear_faults, methods=["DELETE"]),
-            Route("/requests", self.list_requests, methods=["GET"]),
-            Route("/requests", self.clear_requests, methods=["DELETE"]),
+            *DeskControl(self._portal.desk).routes(),
             Route("/settings", self.show_settings, methods=["GET"]),
             Route("/settings", self.change_settings, methods=["POST"]),
         ]
@@ -84,41 +79,13 @@ class Control:
         try:
             wanted = _OWNERS.validate_json(await request.body())
         except ValidationError as error:
-            return _refusal(error)
+            return refusal(error)
         now_ms = self._portal.now_ms()
         added = [
             self._portal.owners.add(one.email, one.first_name, one.last_name, now_ms)
             for one in wanted
         ]
         return json_reply({"results": [owner.reply() for owner in added]})
-
-    async def add_faults(self, request: Request) -> Response:
-        """Queues one fault or a list of them; see `faults.Fault`."""
-        try:
-            given = _FAULTS.validate_json(await request.body())
-        except ValidationError as error:
-            return _refusal(error)
-        for fault in [given] if isinstance(given, Fault) else given:
-            self._portal.faults.add(fault)
-        return self._faults()
-
-    async def list_faults(self, _: Request) -> Response:
-        """The faults still to come."""
-        return self._faults()
-
-    async def clear_faults(self, _: Request) -> Response:
-        """Drops the faults still to come."""
-        self._portal.faults.clear()
-        return no_content()
-
-    async def list_requests(self, _: Request) -> Response:
-        """Counts of all requests, and the newest of them."""
-        return json_reply(self._portal.journal.report())
-
-    async def clear_requests(self, _: Request) -> Response:
-        """Empties the journal."""
-        self._portal.journal.clear()
-        return no_content()
 
     async def show_settings(self, _: Request) -> Response:
         """The settings in force."""
@@ -131,15 +98,11 @@ class Control:
             known = self._portal.settings.model_dump()
             settings = PortalSettings.model_validate({**known, **given})
         except ValidationError as error:
-            return _refusal(error)
+            return refusal(error)
         except (orjson.JSONDecodeError, TypeError):
             return json_reply({"error": "a JSON object is wanted"}, HTTPStatus.BAD_REQUEST)
         self._portal.apply_settings(settings)
         return json_reply(settings.model_dump())
-
-    def _faults(self) -> Response:
-        waiting = [fault.model_dump() for fault in self._portal.faults.waiting()]
-        return json_reply({"faults": waiting})
 
     def _dumped(self, record: Record) -> dict[str, Any]:
         links = {
@@ -148,8 +111,3 @@ class Control:
             if (targets := self._portal.links.targets(record, kind))
         }
         return whole(record) | {"associations": links}
-
-
-def _refusal(error: ValidationError) -> Response:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    return json_reply({"error": found}, HTTPStatus.BAD_REQUEST)

@@ -5,9 +5,8 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from calstream_sandbox.gate import Desk
 from calstream_sandbox.hubspot.associations import AssociationGraph
-from calstream_sandbox.hubspot.faults import FaultQueue
-from calstream_sandbox.hubspot.journal import Journal
 from calstream_sandbox.hubspot.kinds import ObjectKind
 from calstream_sandbox.hubspot.limits import RateLimits
 from calstream_sandbox.hubspot.owners import DEFAULT_OWNERS, Owners
@@ -52,8 +51,7 @@ class Portal:
     ) -> None:
         self.token = token
         self.now_seconds = now_seconds
-        self.faults = FaultQueue()
-        self.journal = Journal()
+        self.desk = Desk(now_seconds)
         self._initial_settings = settings
         self.reset()
 
@@ -73,8 +71,7 @@ class Portal:
             searches_per_second=settings.searches_per_second,
             per_day=settings.requests_per_day,
         )
-        self.faults.clear()
-        self.journal.clear()
+        self.desk.clear()
 
     def wipe(self) -> None:
         """Removes every record and association; properties, owners and settings stay."""
