@@ -19,8 +19,11 @@ from calstream_sandbox.calendar_live.app import build_calendar_live
 from calstream_sandbox.calendar_live.sender import calendar_live_sender
 from calstream_sandbox.hubspot.app import build_hubspot
 from calstream_sandbox.hubspot.portal import Portal, PortalSettings
+from calstream_sandbox.stripe.account import Account
+from calstream_sandbox.stripe.app import build_stripe
 
 DEFAULT_TOKEN = "pat-sandbox"
+DEFAULT_STRIPE_KEY = "sk_test_sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class SandboxOptions:
     Attributes:
         retry_scale: shortens the waits between the attempts of a webhook.
         hubspot_token: the bearer token that HubSpot's API wants.
+        stripe_key: the secret key that Stripe's API wants.
         hubspot: the settings that a reset goes back to.
     """
 
@@ -37,6 +41,7 @@ class SandboxOptions:
     port: int = 4700
     retry_scale: float = 1.0
     hubspot_token: str = DEFAULT_TOKEN
+    stripe_key: str = DEFAULT_STRIPE_KEY
     hubspot: PortalSettings = field(default_factory=PortalSettings)
 
 
@@ -45,12 +50,14 @@ class Sandbox:
 
     def __init__(self, options: SandboxOptions) -> None:
         self.hubspot = Portal(token=options.hubspot_token, settings=options.hubspot)
+        self.stripe = Account(key=options.stripe_key, retry_scale=options.retry_scale)
         self.calendar_live = calendar_live_sender(retry_scale=options.retry_scale)
         self.app = Starlette(
             routes=[
                 Route("/healthz", _health, methods=["GET"]),
                 Route("/metrics", _metrics, methods=["GET"]),
                 Mount("/hubspot", routes=build_hubspot(self.hubspot)),
+                Mount("/stripe", routes=build_stripe(self.stripe)),
                 Mount("/calendar_live", routes=build_calendar_live(self.calendar_live)),
             ],
             lifespan=self._lifespan,
@@ -73,14 +80,17 @@ class Sandbox:
 
         To be called in the event loop that serves.
         """
-        self.hubspot.desk.faults.clear()
-        self.calendar_live.stop()
+        for vendor in (self.hubspot, self.stripe):
+            vendor.desk.faults.clear()
+        for sender in (self.calendar_live, self.stripe.sender):
+            sender.stop()
         self._server.stop()  # type: ignore[no-untyped-call] # granian gives it no types
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         yield
-        await self.calendar_live.close()
+        for sender in (self.calendar_live, self.stripe.sender):
+            await sender.close()
 
 
 async def run(options: SandboxOptions) -> None:
