@@ -22,7 +22,7 @@ from calstream_sandbox.stripe.bodies import (
     UpdateSession,
 )
 from calstream_sandbox.stripe.checkout import Checkout
-from calstream_sandbox.stripe.lists import expanded, page
+from calstream_sandbox.stripe.lists import check_expand, expanded, page
 from calstream_sandbox.stripe.params import Params, read_params
 from calstream_sandbox.stripe.payments import Payments, merged
 
@@ -84,6 +84,7 @@ class Api:
     def _create(self, model: type[_ParamsT], make: Callable[[_ParamsT], Thing]) -> Call:
         def call(params: Mapping[str, Any], _: str) -> Thing:
             given = read_params(params, model)
+            check_expand(given.expand)
             return expanded(self._account, make(given), given.expand)
 
         return call

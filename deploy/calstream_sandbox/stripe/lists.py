@@ -5,7 +5,7 @@ from typing import Any
 
 from calstream_sandbox.stripe.account import Account, Thing
 from calstream_sandbox.stripe.bodies import ListParams, Span
-from calstream_sandbox.stripe.errors import invalid_request, missing
+from calstream_sandbox.stripe.errors import StripeError, invalid_request, missing
 
 _MAX_PAGE = 100
 _EXPANDABLE = {
@@ -51,6 +51,13 @@ def page(
     return {"object": "list", "data": shown, "has_more": more, "url": url}
 
 
+def check_expand(paths: Sequence[str]) -> None:
+    """Raises StripeError for a path that no object has, before anything is made."""
+    for path in paths:
+        if path.partition(".")[0] not in {*_EXPANDABLE, "data"}:
+            raise _not_expandable(path)
+
+
 def expanded(account: Account, thing: Thing, paths: Sequence[str]) -> Thing:
     """A copy that shows the objects of these paths whole, in place of their ids.
 
@@ -65,11 +72,15 @@ def expanded(account: Account, thing: Thing, paths: Sequence[str]) -> Thing:
             continue
         kind = _EXPANDABLE.get(first)
         if kind is None or first not in thing:
-            raise invalid_request(f"This property cannot be expanded ({path}).", param="expand")
+            raise _not_expandable(path)
         value: Any = shown[first]
         whole = account.things.get(kind, {}).get(value) if isinstance(value, str) else value
         shown[first] = whole if whole is None or not rest else expanded(account, whole, [rest])
     return shown
+
+
+def _not_expandable(path: str) -> StripeError:
+    return invalid_request(f"This property cannot be expanded ({path}).", param="expand")
 
 
 def _place(found: Sequence[Thing], chosen: Sequence[Thing], id_: str, param: str) -> int:
