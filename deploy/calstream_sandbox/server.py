@@ -19,8 +19,10 @@ from calstream_sandbox.calendar_live.app import build_calendar_live
 from calstream_sandbox.calendar_live.sender import calendar_live_sender
 from calstream_sandbox.hubspot.app import build_hubspot
 from calstream_sandbox.hubspot.portal import Portal, PortalSettings
-from calstream_sandbox.stripe.account import Account
+from calstream_sandbox.stripe.account import Account as StripeAccount
 from calstream_sandbox.stripe.app import build_stripe
+from calstream_sandbox.zoom.account import Account as ZoomAccount
+from calstream_sandbox.zoom.app import build_zoom
 
 DEFAULT_TOKEN = "pat-sandbox"
 DEFAULT_STRIPE_KEY = "sk_test_sandbox"
@@ -50,7 +52,8 @@ class Sandbox:
 
     def __init__(self, options: SandboxOptions) -> None:
         self.hubspot = Portal(token=options.hubspot_token, settings=options.hubspot)
-        self.stripe = Account(key=options.stripe_key, retry_scale=options.retry_scale)
+        self.stripe = StripeAccount(key=options.stripe_key, retry_scale=options.retry_scale)
+        self.zoom = ZoomAccount(retry_scale=options.retry_scale)
         self.calendar_live = calendar_live_sender(retry_scale=options.retry_scale)
         self.app = Starlette(
             routes=[
@@ -58,6 +61,7 @@ class Sandbox:
                 Route("/metrics", _metrics, methods=["GET"]),
                 Mount("/hubspot", routes=build_hubspot(self.hubspot)),
                 Mount("/stripe", routes=build_stripe(self.stripe)),
+                Mount("/zoom", routes=build_zoom(self.zoom)),
                 Mount("/calendar_live", routes=build_calendar_live(self.calendar_live)),
             ],
             lifespan=self._lifespan,
@@ -80,16 +84,16 @@ class Sandbox:
 
         To be called in the event loop that serves.
         """
-        for vendor in (self.hubspot, self.stripe):
+        for vendor in (self.hubspot, self.stripe, self.zoom):
             vendor.desk.faults.clear()
-        for sender in (self.calendar_live, self.stripe.sender):
+        for sender in (self.calendar_live, self.stripe.sender, self.zoom.sender):
             sender.stop()
         self._server.stop()  # type: ignore[no-untyped-call] # granian gives it no types
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         yield
-        for sender in (self.calendar_live, self.stripe.sender):
+        for sender in (self.calendar_live, self.stripe.sender, self.zoom.sender):
             await sender.close()
 
 

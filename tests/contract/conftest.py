@@ -68,6 +68,16 @@ def stripe_url(sandbox_url: str) -> str:
     return f"{sandbox_url}/stripe"
 
 
+@pytest.fixture
+def zoom_url(sandbox_url: str) -> str:
+    """Zoom's base URL: a new account without an endpoint or limits by the second."""
+    control = f"{sandbox_url}/zoom/_control"
+    settings = {f"{name}_per_second": 1_000_000 for name in ("light", "medium", "heavy")}
+    httpx.post(f"{control}/reset").raise_for_status()
+    httpx.post(f"{control}/settings", json=settings).raise_for_status()
+    return f"{sandbox_url}/zoom"
+
+
 @dataclass
 class Receiver:
     """A webhook endpoint that remembers what it got and answers from a list, then with 200."""
