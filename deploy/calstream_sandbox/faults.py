@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-_EFFECTS = ("status", "applied_then_dropped", "html", "hang_seconds", "malformed")
+_EFFECTS = ("status", "error", "applied_then_dropped", "html", "hang_seconds", "malformed")
 
 
 class Fault(BaseModel):
@@ -20,6 +20,7 @@ class Fault(BaseModel):
         applied: the request is carried out before the fault shows.
         status: the reply is an error with this status; 429 carries `policy_name`, or what the
             vendor says most often where that is empty.
+        error: the reply is an error of this name, at a vendor whose errors have names (Slack).
         retry_after: the header `Retry-After` in any form, in place of seconds.
         applied_then_dropped: the request is carried out, then the connection breaks in the reply.
         html: 200 with a page of HTML, as a proxy gives; not carried out unless `applied`.
@@ -36,6 +37,7 @@ class Fault(BaseModel):
     applied: bool = False
     latency_seconds: float = Field(default=0.0, ge=0)
     status: int | None = Field(default=None, ge=400, le=599)
+    error: str | None = None
     retry_after_seconds: int | None = Field(default=None, ge=0)
     retry_after: str | None = None
     policy_name: str = ""

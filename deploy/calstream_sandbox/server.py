@@ -19,12 +19,18 @@ from calstream_sandbox.calendar_live.app import build_calendar_live
 from calstream_sandbox.calendar_live.sender import calendar_live_sender
 from calstream_sandbox.hubspot.app import build_hubspot
 from calstream_sandbox.hubspot.portal import Portal, PortalSettings
+from calstream_sandbox.slack.app import build_slack
+from calstream_sandbox.slack.workspace import Workspace
+from calstream_sandbox.smtp.control import build_smtp
+from calstream_sandbox.smtp.mailbox import Mailbox
+from calstream_sandbox.smtp.server import MailServer
 from calstream_sandbox.stripe.account import Account as StripeAccount
 from calstream_sandbox.stripe.app import build_stripe
 from calstream_sandbox.zoom.account import Account as ZoomAccount
 from calstream_sandbox.zoom.app import build_zoom
 
 DEFAULT_TOKEN = "pat-sandbox"
+DEFAULT_SLACK_TOKEN = "xoxb-sandbox"
 DEFAULT_STRIPE_KEY = "sk_test_sandbox"
 
 
@@ -36,6 +42,9 @@ class SandboxOptions:
         retry_scale: shortens the waits between the attempts of a webhook.
         hubspot_token: the bearer token that HubSpot's API wants.
         stripe_key: the secret key that Stripe's API wants.
+        slack_token: the bot token that Slack's API wants.
+        smtp_listen: host and port of the mail server; port 0 takes a free one, which
+            `/smtp/_control/address` tells.
         hubspot: the settings that a reset goes back to.
     """
 
@@ -44,6 +53,8 @@ class SandboxOptions:
     retry_scale: float = 1.0
     hubspot_token: str = DEFAULT_TOKEN
     stripe_key: str = DEFAULT_STRIPE_KEY
+    slack_token: str = DEFAULT_SLACK_TOKEN
+    smtp_listen: tuple[str, int] = ("127.0.0.1", 0)
     hubspot: PortalSettings = field(default_factory=PortalSettings)
 
 
@@ -54,6 +65,10 @@ class Sandbox:
         self.hubspot = Portal(token=options.hubspot_token, settings=options.hubspot)
         self.stripe = StripeAccount(key=options.stripe_key, retry_scale=options.retry_scale)
         self.zoom = ZoomAccount(retry_scale=options.retry_scale)
+        self.slack = Workspace(token=options.slack_token)
+        self.mailbox = Mailbox()
+        self.mail = MailServer(self.mailbox)
+        self._smtp_listen = options.smtp_listen
         self.calendar_live = calendar_live_sender(retry_scale=options.retry_scale)
         self.app = Starlette(
             routes=[
@@ -62,6 +77,8 @@ class Sandbox:
                 Mount("/hubspot", routes=build_hubspot(self.hubspot)),
                 Mount("/stripe", routes=build_stripe(self.stripe)),
                 Mount("/zoom", routes=build_zoom(self.zoom)),
+                Mount("/slack", routes=build_slack(self.slack)),
+                Mount("/smtp", routes=build_smtp(self.mailbox, self.mail)),
                 Mount("/calendar_live", routes=build_calendar_live(self.calendar_live)),
             ],
             lifespan=self._lifespan,
@@ -84,7 +101,7 @@ class Sandbox:
 
         To be called in the event loop that serves.
         """
-        for vendor in (self.hubspot, self.stripe, self.zoom):
+        for vendor in (self.hubspot, self.stripe, self.zoom, self.slack):
             vendor.desk.faults.clear()
         for sender in (self.calendar_live, self.stripe.sender, self.zoom.sender):
             sender.stop()
@@ -92,7 +109,9 @@ class Sandbox:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        await self.mail.start(*self._smtp_listen)
         yield
+        self.mail.close()
         for sender in (self.calendar_live, self.stripe.sender, self.zoom.sender):
             await sender.close()
 

@@ -78,6 +78,13 @@ def zoom_url(sandbox_url: str) -> str:
     return f"{sandbox_url}/zoom"
 
 
+@pytest.fixture
+def slack_url(sandbox_url: str) -> str:
+    """Slack's base URL: a new workspace with the real limits."""
+    httpx.post(f"{sandbox_url}/slack/_control/reset").raise_for_status()
+    return f"{sandbox_url}/slack"
+
+
 @dataclass
 class Receiver:
     """A webhook endpoint that remembers what it got and answers from a list, then with 200."""
