@@ -59,6 +59,16 @@ class Keys(Protocol):
             SecurityError: there never was such a key here.
         """
 
+    def leaf(self, name: KeyName, leaf: str) -> Key:
+        """The key of one record below the key of a name; see `leaves`."""
+
+    def known_leaf(self, key_id: str, leaf: str) -> AESSIV | None:
+        """The key of one record below the key of an id; None if it was destroyed.
+
+        Raises:
+            SecurityError: there never was such a key here.
+        """
+
     def make(self, names: Iterable[KeyName]) -> None:
         """Makes those that are missing and has all of them at hand, in one go."""
 
@@ -69,12 +79,13 @@ class Keys(Protocol):
 class Seal:
     """Seals under one key, which is looked up, or made, when it is first needed."""
 
-    __slots__ = ("_key", "_keys", "_name", "_workspace")
+    __slots__ = ("_key", "_keys", "_leaf", "_name", "_workspace")
 
-    def __init__(self, workspace: bytes, keys: Keys, name: KeyName) -> None:
+    def __init__(self, workspace: bytes, keys: Keys, name: KeyName, leaf: str = "") -> None:
         self._workspace = workspace
         self._keys = keys
         self._name = name
+        self._leaf = leaf
         self._key: Key | None = None
 
     def seal(self, context: str, plain: bytes) -> Box:
@@ -85,7 +96,11 @@ class Seal:
         """
         key = self._key
         if key is None:
-            key = self._key = self._keys.named(self._name)
+            key = self._key = (
+                self._keys.leaf(self._name, self._leaf)
+                if self._leaf
+                else self._keys.named(self._name)
+            )
         # one byte in front: the cipher refuses an empty message
         return Box(key.id, key.cipher.encrypt(b"\x01" + plain, [self._workspace, context.encode()]))
 
@@ -98,18 +113,27 @@ class Sealer:
         self._keys = keys
         self._hash_key = hash_key
 
-    def under(self, name: KeyName) -> Seal:
-        """What seals with the key of that name. Costs nothing until something is sealed."""
-        return Seal(self._workspace, self._keys, name)
+    def under(self, name: KeyName, leaf: str = "") -> Seal:
+        """What seals with the key of that name, or with the key of one record below it.
 
-    def open(self, context: str, box: Box) -> bytes | Erased:
+        Costs nothing until something is sealed.
+        """
+        return Seal(self._workspace, self._keys, name, leaf)
+
+    def open(self, context: str, box: Box, leaf: str = "") -> bytes | Erased:
         """Opens a box; Erased if its key was destroyed.
+
+        Args:
+            context: as it was sealed.
+            box: what was sealed.
+            leaf: of the record, where it was sealed with a key of its own.
 
         Raises:
             SecurityError: the key is not ours, the context is another, or the bytes were changed.
             UnavailableError: the key is not at hand and the database does not answer.
         """
-        cipher = self._keys.known(box.key_id)
+        keys = self._keys
+        cipher = keys.known_leaf(box.key_id, leaf) if leaf else keys.known(box.key_id)
         if cipher is None:
             return Erased(box)
         try:
