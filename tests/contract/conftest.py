@@ -30,11 +30,13 @@ def vendor_specs() -> Path:
 @pytest.fixture(scope="session")
 def sandbox_url() -> Iterator[str]:
     """The base URL of a sandbox that runs for the whole session, with all vendors."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "calstream_sandbox", "--listen", f"127.0.0.1:{port}"]
-    url = f"http://127.0.0.1:{port}"
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        listen, mail = (f"127.0.0.1:{each.getsockname()[1]}" for each in (first, second))
+    command = [sys.executable, "-m", "calstream_sandbox", "--listen", listen]
+    command += ["--smtp-listen", mail]
+    url = f"http://{listen}"
     with subprocess.Popen([*command, "--retry-scale", "0.002"]) as process:
         try:
             _wait_until_healthy(url, process)
