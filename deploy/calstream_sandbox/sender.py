@@ -30,16 +30,18 @@ class Practice:
     Attributes:
         delays_seconds: the waits between attempts; after the last the delivery is given up.
         timeout_seconds: how long an answer may take.
-        headers: of a delivery that goes to this address now; each attempt is signed anew.
+        headers: of these bytes of a delivery, to this address, now; each attempt is signed anew.
         acknowledges: whether a status ends a delivery well.
         retries: whether another attempt follows a status that does not; else it is a refusal.
+        body: what the next attempt sends, where it is not the same every time.
     """
 
     delays_seconds: Sequence[float]
     timeout_seconds: float
-    headers: Callable[[Delivery, str, datetime], dict[str, str]]
+    headers: Callable[[Delivery, bytes, str, datetime], dict[str, str]]
     acknowledges: Callable[[int], bool]
     retries: Callable[[int], bool]
+    body: Callable[[Delivery], bytes] = lambda delivery: delivery.raw_body
 
 
 class WebhookSender:
@@ -163,13 +165,14 @@ class WebhookSender:
     async def _attempt(self, delivery: Delivery) -> Attempt:
         endpoint = self.endpoints[delivery.workspace]
         async with self._slots:
-            headers = self._practice.headers(delivery, endpoint.url, self._now())
+            raw = self._practice.body(delivery)
+            headers = self._practice.headers(delivery, raw, endpoint.url, self._now())
             at, started = self._now(), time.monotonic()
             status, error = None, None
             try:
                 async with asyncio.timeout(self._timeout_seconds):
                     reply = await self._open_client().post(
-                        endpoint.url, content=delivery.raw_body, headers=headers
+                        endpoint.url, content=raw, headers=headers
                     )
                 status = reply.status_code
             except TimeoutError:

@@ -62,7 +62,11 @@ class Sandbox:
     """One sandbox: its state, its application and its server."""
 
     def __init__(self, options: SandboxOptions) -> None:
-        self.hubspot = Portal(token=options.hubspot_token, settings=options.hubspot)
+        self.hubspot = Portal(
+            token=options.hubspot_token,
+            settings=options.hubspot,
+            retry_scale=options.retry_scale,
+        )
         self.stripe = StripeAccount(key=options.stripe_key, retry_scale=options.retry_scale)
         self.zoom = ZoomAccount(retry_scale=options.retry_scale)
         self.slack = Workspace(token=options.slack_token)
@@ -82,6 +86,12 @@ class Sandbox:
                 Mount("/calendar_live", routes=build_calendar_live(self.calendar_live)),
             ],
             lifespan=self._lifespan,
+        )
+        self._senders = (
+            self.calendar_live,
+            self.hubspot.events.sender,
+            self.stripe.sender,
+            self.zoom.sender,
         )
         self._server = Server(
             self.app,
@@ -103,7 +113,7 @@ class Sandbox:
         """
         for vendor in (self.hubspot, self.stripe, self.zoom, self.slack):
             vendor.desk.faults.clear()
-        for sender in (self.calendar_live, self.stripe.sender, self.zoom.sender):
+        for sender in self._senders:
             sender.stop()
         self._server.stop()  # type: ignore[no-untyped-call] # granian gives it no types
 
@@ -112,7 +122,7 @@ class Sandbox:
         await self.mail.start(*self._smtp_listen)
         yield
         self.mail.close()
-        for sender in (self.calendar_live, self.stripe.sender, self.zoom.sender):
+        for sender in self._senders:
             await sender.close()
 
 

@@ -8,9 +8,7 @@ from calstream_sandbox.sender import Practice, WebhookSender
 CALENDAR_LIVE = Practice(
     delays_seconds=(5.0, 30.0, 120.0, 600.0, 3_600.0, 21_600.0, 86_400.0),
     timeout_seconds=5.0,
-    headers=lambda delivery, _url, _at: delivery_headers(
-        delivery.secret, delivery.raw_body, delivery.id
-    ),
+    headers=lambda delivery, raw, _url, _at: delivery_headers(delivery.secret, raw, delivery.id),
     acknowledges=lambda status: status == HTTPStatus.OK,
     retries=lambda status: status >= HTTPStatus.INTERNAL_SERVER_ERROR,
 )

@@ -26,8 +26,8 @@ _ID_CHARACTERS = 24
 STRIPE = Practice(
     delays_seconds=(300.0, 3_600.0, 7_200.0),  # a sandbox's: three more within a few hours
     timeout_seconds=20.0,
-    headers=lambda delivery, _url, at: delivery_headers(
-        delivery.secret, delivery.raw_body, int(at.timestamp())
+    headers=lambda delivery, raw, _url, at: delivery_headers(
+        delivery.secret, raw, int(at.timestamp())
     ),
     acknowledges=lambda status: 200 <= status < 300,  # noqa: PLR2004 - the class of statuses
     retries=lambda _status: True,

@@ -27,8 +27,8 @@ _FIRST_NUMBER = 85_000_000_001  # eleven digits, as Zoom's
 ZOOM = Practice(
     delays_seconds=(300.0, 1_200.0, 3_600.0),
     timeout_seconds=3.0,
-    headers=lambda delivery, _url, at: delivery_headers(
-        delivery.secret, delivery.raw_body, int(at.timestamp())
+    headers=lambda delivery, raw, _url, at: delivery_headers(
+        delivery.secret, raw, int(at.timestamp())
     ),
     acknowledges=lambda status: status in {HTTPStatus.OK, HTTPStatus.NO_CONTENT},
     retries=lambda _status: True,
