@@ -67,6 +67,8 @@ class Code(StrEnum):
     # requests that are refused
     SIGNATURE_MISSING = "signature-missing"
     SIGNATURE_INVALID = "signature-invalid"
+    SIGNATURE_STALE = "signature-stale"
+    CHALLENGE_INVALID = "challenge-invalid"
     ADDRESS_UNKNOWN = "address-unknown"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     BODY_TOO_LARGE = "body-too-large"

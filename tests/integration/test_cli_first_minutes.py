@@ -60,6 +60,7 @@ class Shell:
         self._environment = {
             **kept,
             "BUNDLE_PASSPHRASE": "a passphrase of the test",
+            **dict.fromkeys(("ACME_STRIPE", "ACME_ZOOM", "ACME_HUBSPOT"), "a secret of the test"),
             "CALSTREAM_STATE__DIRECTORY": str(directory / "state"),
             "CALSTREAM_INGEST__LISTEN": f"127.0.0.1:{ports['ingest']}",
             "CALSTREAM_SINKS__HUBSPOT__BASE_URL": f"http://{self.sandbox}/hubspot",
@@ -135,6 +136,7 @@ PLACEHOLDERS = {
 }
 NEEDED = {
     "calstream workspace add": "another",
+    "calstream workspace connect": "acme zoom --secret env:ACME_ZOOM",
     "calstream sink check": "hubspot",
     "calstream sink setup": "hubspot",
     "calstream sink resync": "hubspot --verify",

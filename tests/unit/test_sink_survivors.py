@@ -13,7 +13,7 @@ def _booking(*copies: Copy) -> Entity:
 
 
 def _meeting(id_: str, *, gone: bool = False, system: str = "hubspot") -> Copy:
-    return Copy(NaturalId(system, "booking", id_), "crm", gone=gone)
+    return Copy(NaturalId(system, "booking", id_), "crm", gone_at=1 if gone else None)
 
 
 def _view(booking: Entity, entry: LedgerEntry | None) -> LocalView:
