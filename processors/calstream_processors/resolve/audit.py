@@ -34,7 +34,7 @@ _MOST_CHARACTERS = 200
 DOUBLE_BOOKING = "double booking"
 """What stands in place of the group where two bookings overlap."""
 
-_ALWAYS_TOLD = DECISIONS | {Fact.RULES, Fact.ERASE, Fact.ERASED}
+_ALWAYS_TOLD = DECISIONS | {Fact.RULES, Fact.SETTLE, Fact.ERASE, Fact.ERASED}
 
 Put = Callable[[bytes, bytes], None]
 

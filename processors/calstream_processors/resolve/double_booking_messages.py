@@ -20,7 +20,7 @@ from calstream_schemas.rule_sets import RuleSet
 
 KIND = "message"
 WEBHOOK_TYPE = "booking.double_booked"
-MOST_TOLD = 20
+MOST_TOLD = 10
 """Double bookings that one message lists; of more it tells the number."""
 
 _AUDIENCES: Mapping[str, str] = {"ops": "conflict", "endpoint": "arbitration"}
