@@ -16,6 +16,8 @@ _EVENTS: Mapping[str, str] = {
     Fact.REFOLD: "it was folded again from its copies",
     Fact.MERGE: "{by} decided that {about} is {other}",
     Fact.UNMERGE: "{by} decided that {about} is nobody else after all",
+    Fact.SETTLE: "{by} decided what is so of {about}",
+    Fact.TICK: "time passed",
     Fact.ERASE: "{by} asked to erase {about}",
     Fact.ERASED: "{source} answered that it was erased there",
     Fact.APART: "{by} decided that {about} and {other} are two",

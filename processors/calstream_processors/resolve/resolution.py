@@ -154,6 +154,7 @@ class Resolution:
             done += changes
         for burial in burials(workspace, workspace.due, tick, workspace.rules):
             bury(burial, workspace, self.partition.conflicts, self.work)
+            self.told.forgotten += burial.gone
             self.work.count("forgotten")
             made = referring_no_more(workspace, burial.referrers, tick, workspace.rules)
             changes = self._take(list(made), tick)
