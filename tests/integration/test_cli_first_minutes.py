@@ -193,7 +193,7 @@ def test_from_nothing_to_a_booking_in_the_crm_and_back_after_a_restart(shell: Sh
     shell.until_settled()
     contact = shell.run("entity", "show", "acme", "--email", "jo.park@example.com")
     assert contact["fields"]["full_name"]["value"] == "Jo Park"
-    assert {copy["system"] for copy in contact["copies"]} == {"calendar_live", "hubspot"}
+    assert {copy["system"] for copy in contact["copies"]} == {"calendar_live", "hubspot", "rules"}
 
     documented = _documented()
     assert len(documented) > 20
