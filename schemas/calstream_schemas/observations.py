@@ -42,6 +42,7 @@ class Fact(StrEnum):
     MERGE = "merge"  # somebody decided that `about` is `other`
     UNMERGE = "unmerge"  # somebody decided that `about` is nobody else after all
     APART = "apart"  # somebody decided that `about` and `other` are two
+    SETTLE = "settle"  # somebody decided what is so where systems differ
     ERASE = "erase"  # somebody decided that what is known of the person `about` goes
     ERASED = "erased"  # a system answers that it has erased what it had
     TICK = "tick"  # it is `occurred_at` now
@@ -49,6 +50,9 @@ class Fact(StrEnum):
 
 DECISIONS = frozenset({Fact.MERGE, Fact.UNMERGE, Fact.APART})
 """Facts that say who is who. They are made by people and recorded like every other fact."""
+
+DECIDERS = "decisions"
+"""The role of people who decide."""
 
 _NO_ENTITY = frozenset({RULE_SET, TICK})
 

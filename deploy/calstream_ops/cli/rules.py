@@ -6,13 +6,14 @@ import typer
 from rich.table import Table
 
 from calstream_ops.cli.completion import workspace_names
+from calstream_ops.cli.double_booking_view import double_booking_table, shown_double_booking
 from calstream_ops.cli.refold_view import change_table, refold_progress, values_changed
 from calstream_ops.cli.session import Session, session_of
 from calstream_ops.cli.terminal import table
 from calstream_ops.inspection.entity_log import EntityLog
 from calstream_ops.inspection.keys import existing_keys
 from calstream_ops.inspection.log_reader import LogReader
-from calstream_ops.inspection.refold_report import changes_of
+from calstream_ops.inspection.refold_report import rehearsal_of, shown_changes
 from calstream_ops.inspection.wanted_rules import WantedRules, wanted_rules
 from calstream_ops.refold_desk import RefoldDesk
 from calstream_schemas.rule_sets import RuleSet
@@ -103,24 +104,27 @@ def _plans(session: Session, workspace: str | None) -> list[dict[str, Any]]:
     with LogReader(session.bootstrap_servers) as reader:
         log = _log(session, reader)
         found = _wanted(session, reader, log, workspace)
-        return [
+        return [_plan(log, name, its) for name, its in found.items()]
+
+
+def _plan(log: EntityLog, name: str, its: WantedRules) -> dict[str, Any]:
+    would = rehearsal_of(log, name, its.in_force, its.wanted)
+    return {
+        "workspace": name,
+        "in_force": _named(its.in_force),
+        "settings": _named(its.wanted),
+        "zone_changes": [
             {
-                "workspace": name,
-                "in_force": _named(its.in_force),
-                "settings": _named(its.wanted),
-                "zone_changes": [
-                    {
-                        "zone": each.zone,
-                        "wall_from": each.wall_from,
-                        "wall_until": each.wall_until,
-                        "offset_seconds": each.offset_seconds,
-                    }
-                    for each in its.zone_changes
-                ],
-                "changes": changes_of(log, name, its.in_force, its.wanted),
+                "zone": each.zone,
+                "wall_from": each.wall_from,
+                "wall_until": each.wall_until,
+                "offset_seconds": each.offset_seconds,
             }
-            for name, its in found.items()
-        ]
+            for each in its.zone_changes
+        ],
+        "changes": shown_changes(would.fields),
+        "double_bookings": [shown_double_booking(each) for each in would.double_bookings],
+    }
 
 
 def _named(rule_set: RuleSet) -> dict[str, str]:
@@ -130,13 +134,14 @@ def _named(rule_set: RuleSet) -> dict[str, str]:
 def _show(session: Session, plans: list[dict[str, Any]]) -> None:
     shown: list[Table | str] = []
     for each in plans:
-        changes = each["changes"]
+        changes, double = each["changes"], each["double_bookings"]
         values = values_changed(changes)
         same = each["in_force"]["rule_set"] == each["settings"]["rule_set"]
         state = "in force already" if same else f"not in force ({each['in_force']['pattern']} is)"
         shown.append(
             f"{each['workspace']}: {each['settings']['pattern']}, {state}; "
-            f"{values} values and {len(changes) - values} deciders would change"
+            f"{values} values and {len(changes) - values} deciders would change, "
+            f"{len(double)} double bookings would open, change or be cleared"
         )
         if each["zone_changes"]:
             zones = sorted({change["zone"] for change in each["zone_changes"]})
@@ -146,4 +151,6 @@ def _show(session: Session, plans: list[dict[str, Any]]) -> None:
             )
         if changes:
             shown.append(change_table(changes))
+        if double:
+            shown.append(double_booking_table(double))
     session.terminal.answer(plans, *shown)

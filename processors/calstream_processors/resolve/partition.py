@@ -23,7 +23,7 @@ from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import decode_entities, decode_entity
 from calstream_schemas.entities.head import decode_head
 from calstream_schemas.erasures import decode_erasure
-from calstream_schemas.observations import Observation
+from calstream_schemas.observations import ABOUT_RULES, Observation
 from calstream_schemas.refolds import Refold
 from calstream_schemas.resolver_state import (
     audit_writer_of,
@@ -85,6 +85,8 @@ class Partition:
                 raise _unreadable(key.decode(errors="replace"), head)
             self.workspace(head.workspace).know(head)
             count += 1
+        for workspace in self._workspaces.values():
+            workspace.double_bookings.restored()
         return count
 
     def restore_reviews(self, reviews: Iterable[tuple[bytes, bytes]]) -> None:
@@ -163,21 +165,30 @@ class Partition:
 
     def step(self, observation: Observation) -> Step | None:
         """The slice of a refold that an observation asks for."""
-        return self.refolds.step(observation, partial(self._keys_of, observation.workspace))
+        if observation.fact not in ABOUT_RULES:
+            return None
+        name = observation.workspace
+        keys = partial(self._keys_of, name)
+        return self.refolds.step(observation, keys, self.workspace(name).rules)
 
-    def entities(self, workspace: Workspace, keys: Iterable[str]) -> Iterator[Entity]:
-        """Entities of a workspace, as the work has them; those that are gone are left out."""
+    def entities(self, workspace: Workspace, keys: Iterable[str]) -> dict[str, Entity]:
+        """Entities of a workspace, as the work has them; those that are gone are left out.
+
+        They are read in one go, and not held.
+        """
         table, raws = self.work[ENTITIES.name], []
+        found: dict[str, Entity] = {}
         for key in keys:
             held = workspace.entities.get(key)
             if held is not None:
-                yield held
+                found[key] = held
             elif (raw := table.get(key.encode())) is not None:
                 raws.append(raw)
         for entity in decode_entities(raws, self._keys.sealer):
             if isinstance(entity, Poison):
                 raise _unreadable("of a refold", entity)
-            yield entity
+            found[entity.key] = entity
+        return found
 
     def _keys_of(self, workspace: str) -> list[str]:
         """The keys of a workspace's entities, as the work has them."""

@@ -33,6 +33,7 @@ from calstream_schemas.conflicts import encode_conflict
 from calstream_schemas.double_bookings import encode_double_booking
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import encode_entity, entity_headers, key_of
+from calstream_schemas.entities.fields import MESSAGE
 from calstream_schemas.erasures import Erasure, encode_erasure
 from calstream_schemas.observations import ABOUT_RULES, Fact, Observation, encode_observation
 from calstream_schemas.resolver_state import assignments_key, refold_key, rules_key
@@ -62,6 +63,7 @@ class Resolution:
         sealer: the workspace's.
         destinations: where else it writes.
         told: what becomes of it, for the audit.
+        is_replay: whether nothing happened but that entities are folded again.
     """
 
     partition: Partition
@@ -70,6 +72,7 @@ class Resolution:
     sealer: Sealer
     destinations: Destinations
     told: Told = field(default_factory=Told)
+    is_replay: bool = False
 
     def run(self, observation: Observation) -> str:
         """Resolves an observation with all that follows; returns the outcome for the metrics.
@@ -82,13 +85,14 @@ class Resolution:
         seen_key = f"{observation.workspace}/{observation.id}"
         if seen_key in self.partition.seen:
             return "duplicate"
+        self.is_replay = observation.fact in ABOUT_RULES
         step = self.partition.step(observation)
         if observation.fact is Fact.TICK:
             changes = self._tick(observation)
         else:
             changes = self._apply(observation, step)
             self._follow(changes)
-        if step is not None:
+        if step is not None and step.refold.restates:
             self._restate(observation, step)
         for entry in entries_of(observation, self.told, self.sealer):
             key = observation.workspace.encode()
@@ -135,6 +139,7 @@ class Resolution:
             self._goes_on(observation, step, len(made))
         self._ask(made)
         double = workspace.double_bookings.settle(rules.double_booking, observation)
+        self.told.double_bookings += double
         work[CONFLICTS.name].put_all(
             (each.key.encode(), encode_double_booking(each), None) for each in double
         )
@@ -149,6 +154,7 @@ class Resolution:
             done += changes
         for burial in burials(workspace, workspace.due, tick, workspace.rules):
             bury(burial, workspace, self.partition.conflicts, self.work)
+            self.told.forgotten += burial.gone
             self.work.count("forgotten")
             made = referring_no_more(workspace, burial.referrers, tick, workspace.rules)
             changes = self._take(list(made), tick)
@@ -170,9 +176,9 @@ class Resolution:
             return ()
         rules = observation.rule_set or workspace.rules
         entities = self.partition.entities(workspace, step.keys)
-        made = list(refold(workspace, entities, rules, step.refold.cause))
+        made = list(refold(workspace, entities.values(), rules, step.refold.cause))
         for entity in made:
-            workspace.get(entity.key)  # the indexes must know what goes
+            workspace.hold(entities[entity.key])  # the indexes must know what goes
         return made
 
     def _follow(self, changes: Sequence[Change]) -> None:
@@ -187,7 +193,7 @@ class Resolution:
             self.work[RESOLVER_STATE.name].put(key, workspace.assignments.encode())
 
     def _apply_drawn(self, drawn: Observation) -> list[Change]:
-        if self._is_dropped(drawn):
+        if self._is_dropped(drawn) or self._is_message_of_replay(drawn):
             return []
         try:
             return self._apply(drawn)
@@ -200,7 +206,7 @@ class Resolution:
         """Says of the contacts of a slice what the rules for leads say now."""
         workspace, prefix = self.workspace, f"{cause.workspace}/contact/"
         keys = [key for key in step.keys if key.startswith(prefix)]
-        contacts = self.partition.entities(workspace, keys)
+        contacts = self.partition.entities(workspace, keys).values()
         for drawn in restate(workspace, contacts, workspace.rules, cause):
             self._follow(self._apply_drawn(drawn))
             workspace.trim(HELD_ENTITIES)
@@ -250,6 +256,14 @@ class Resolution:
             return False
         self._put_erasure(after_dropping(workspace, erasure, observation))
         return True
+
+    def _is_message_of_replay(self, drawn: Observation) -> bool:
+        """Whether somebody would be told of what only other rules or other code make of it."""
+        return (
+            self.is_replay
+            and drawn.kind == MESSAGE.name
+            and self.workspace.index.find(drawn.kind, drawn.natural_id) is None
+        )
 
     def _put_erasure(self, erasure: Erasure) -> None:
         self.work[ERASURES.name].put(erasure.key.encode(), encode_erasure(erasure))

@@ -62,10 +62,14 @@ class Workspace:
             self.entities[key] = held  # the last in the dictionary is the one asked for last
         return held
 
+    def hold(self, entity: Entity) -> None:
+        """Takes the newest version of an entity that was read elsewhere."""
+        self.entities.setdefault(entity.key, entity)
+
     def know(self, head: Head) -> None:
         """Takes an entity into the index that is kept elsewhere."""
         self.index.replace(None, head)
-        self.double_bookings.know(head)
+        self.double_bookings.put(head)
         self.due.put(head)
 
     def put(self, entity: Entity) -> Entity | None:
@@ -76,7 +80,7 @@ class Workspace:
         if entity.kind == "contact":
             self.assignments.replace(before, entity)
         self.due.put(head)
-        self.double_bookings.put(entity)
+        self.double_bookings.put(head)
         self.entities[entity.key] = entity
         return before
 

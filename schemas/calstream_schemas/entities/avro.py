@@ -173,7 +173,7 @@ def _copy_to_avro(kind: Kind, copy: Copy, seal: Seal) -> dict[str, Any]:
     return {
         **copy.id._asdict(),
         "role": copy.role,
-        "gone": copy.gone,
+        "gone_at": copy.gone_at,
         "clamped": [{"modified_at": m, "received_at": r} for m, r in copy.clamped],
         "registers": [
             {
@@ -263,6 +263,6 @@ def _copy_from_avro(kind: Kind, item: dict[str, Any], sealer: Sealer) -> Copy:
         id=NaturalId(item["system"], item["object_type"], item["object_id"]),
         role=item["role"],
         registers=registers,
-        gone=item["gone"],
+        gone_at=item["gone_at"],
         clamped=tuple((each["modified_at"], each["received_at"]) for each in item["clamped"]),
     )

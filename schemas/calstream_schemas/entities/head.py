@@ -18,9 +18,12 @@ from calstream_schemas.entities.fields import KINDS, kind_of
 from calstream_schemas.entities.model import Entity, entity_key
 from calstream_schemas.entities.slot import (
     BOOKING,
+    SERIES,
     Occurrence,
+    SeriesRule,
     Slot,
     occurrence_of,
+    series_rule_of,
     slot_from_avro,
     slot_of,
 )
@@ -32,7 +35,7 @@ object is. Every other kind's id follows from what its system calls it."""
 _INDEXED = LEARNED | {"attendance"}
 """Kinds that are asked who refers to them."""
 
-_LAST_FIELDS = ("occurrence", "apart")  # of bookings; of all other kinds
+_LAST_FIELDS = ("occurrence", "rule", "apart")  # of bookings, series, all other kinds
 _KIND_BY_RECORD = {kind.record: kind.name for kind in KINDS.values()}
 
 
@@ -48,6 +51,7 @@ class Head:
         apart: see `Entity`.
         expires_at, deleted_at: when it is due; see `entities.due`.
         slot, occurrence: of a booking the time that it takes, and its place in a series.
+        rule: of a series what it says of its occurrences.
     """
 
     workspace: str
@@ -62,6 +66,7 @@ class Head:
     deleted_at: int | None = None
     slot: Slot | None = None
     occurrence: Occurrence | None = None
+    rule: SeriesRule | None = None
 
     @property
     def key(self) -> str:
@@ -84,6 +89,7 @@ def head_of(entity: Entity) -> Head:
         deleted_at=entity.deleted_at,
         slot=slot_of(entity) if entity.kind == BOOKING else None,
         occurrence=occurrence_of(entity) if entity.kind == BOOKING else None,
+        rule=series_rule_of(entity) if entity.kind == SERIES else None,
     )
 
 

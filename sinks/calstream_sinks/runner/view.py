@@ -17,6 +17,7 @@ class LocalView:
         self._referring: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._waiting: dict[str, set[str]] = defaultdict(set)
         self._members: dict[str, set[str]] = defaultdict(set)
+        self._holding: dict[tuple[str, str], set[str]] = defaultdict(set)
 
     def entity(self, key: str) -> Entity | None:
         """The newest version of an entity, if it is known."""
@@ -47,6 +48,10 @@ class LocalView:
         for member in sorted(self._members.get(key, ())):
             found += [member, *self.merged_into(member)]
         return found
+
+    def holding(self, like: str, external_id: str) -> list[str]:
+        """The keys whose ledger entries name an object, of the workspace and kind of a key."""
+        return sorted(self._holding.get(_object(like, external_id), ()))
 
     def keys(self, partitions: Collection[int], kinds: Collection[str]) -> Iterator[str]:
         """The keys of these partitions and kinds."""
@@ -94,11 +99,15 @@ class LocalView:
         known = self._ledger.pop(key, None)
         if known is not None and known.waiting_for:
             self._waiting[known.waiting_for].discard(key)
+        if known is not None and known.external_id is not None:
+            self._release(key, known.external_id)
         if entry is not None:
             self._ledger[key] = entry
             self._partition_keys[partition].add(key)
             if entry.waiting_for:
                 self._waiting[entry.waiting_for].add(key)
+            if entry.external_id is not None:
+                self._holding[_object(key, entry.external_id)].add(key)
 
     def drop_partition(self, partition: int) -> None:
         """Forgets a partition that another worker owns now."""
@@ -108,11 +117,21 @@ class LocalView:
                 self._forget_references(known)
             self.put_ledger(partition, key, None)
 
+    def _release(self, key: str, external_id: str) -> None:
+        held = _object(key, external_id)
+        self._holding[held].discard(key)
+        if not self._holding[held]:
+            del self._holding[held]
+
     def _forget_references(self, entity: Entity) -> None:
         for field, id_ in entity.references.items():
             self._referring[field, id_].discard(entity.key)
         if entity.merge is not None:
             self._members[_survivor_key(entity, entity.merge)].discard(entity.key)
+
+
+def _object(key: str, external_id: str) -> tuple[str, str]:
+    return key.rpartition("/")[0], external_id
 
 
 def _survivor_key(entity: Entity, merge: Merge) -> str:
