@@ -268,9 +268,9 @@ def test_changes_arrive_signed_in_portions_and_again_with_the_number_of_the_atte
     httpx.post(f"{hubspot_url}/_control/edit", json=edit).raise_for_status()
     client.crm.contacts.basic_api.archive(made.id)
     _until(lambda: len(receiver.got) == 4)
-    (edited,), (gone,) = (json.loads(body) for _, body in receiver.got[2:])
-    assert (edited["propertyValue"], edited["changeSource"]) == ("Joanna", "CRM_UI")
-    assert gone["subscriptionType"] == "contact.deletion"
+    later = [event for _, body in receiver.got[2:] for event in json.loads(body)]
+    told = {(event["subscriptionType"], event["changeSource"]) for event in later}
+    assert told == {("contact.propertyChange", "CRM_UI"), ("contact.deletion", "INTEGRATION")}
     for headers, body in receiver.got:
         assert Signature.is_valid(
             headers["x-hubspot-signature-v3"],

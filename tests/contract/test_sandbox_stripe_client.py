@@ -104,10 +104,10 @@ def test_a_payment_completes_the_session_and_its_events_arrive_signed(
 def test_a_webhook_that_is_not_taken_comes_again_signed_anew(
     client: StripeClient, stripe_url: str, receiver: Receiver
 ) -> None:
-    receiver.answers = [500, 404]
+    receiver.answers = [404]
     control(stripe_url, "endpoints", url=receiver.url, secret="whsec_test")
     client.v1.payment_intents.create({"amount": 500, "currency": "usd"})
-    until(lambda: len(receiver.got) == 3)
+    until(lambda: len(receiver.got) == 2)
     bodies = {body for _, body in receiver.got}
     assert len(bodies) == 1
     for headers, body in receiver.got:

@@ -13,6 +13,7 @@ from tests.unit.stage_scene import StageScene, replayed
 from calstream_core.clock import to_microseconds
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings
+from calstream_ops.decision import erasure_order
 from calstream_processors.normalise.normaliser import normalise
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.time.clock import Clock
@@ -21,6 +22,7 @@ from calstream_sandbox.calendar_live.calendar import Booking, Calendar
 from calstream_sandbox.calendar_live.model import EventType, Host
 from calstream_schemas.entities import Entity, NaturalId, Stamp, Values
 from calstream_schemas.observations import Fact, Observation, Statement, rules_changed, tick
+from calstream_schemas.refolds import Refold
 from calstream_schemas.topics import CONFLICTS, ENTITIES, MATCH_REVIEWS
 from calstream_schemas.webhooks import ReceivedWebhook
 
@@ -258,8 +260,9 @@ def test_who_books_again_after_that_is_a_new_contact(scene: StageScene) -> None:
     booking = Booking(HOST, EventType("t", "T"), START, END, "UTC")
     scene.hear(*platform.told(platform.calendar.book(booking, person)[1]))
     found = [c for c in scene.entities("contact") if c.values["email"] == "jo@example.com"]
-    assert [(c.version, c.deleted_at) for c in found] == [(1, None)]
-    assert found[0].id != gone.id
+    assert [(c.id == gone.id, c.created_at, c.deleted_at) for c in found] == [
+        (False, _at(platform.minutes), None)
+    ]
 
 
 def test_the_rules_say_for_how_long_a_deletion_is_kept(scene: StageScene) -> None:
@@ -267,6 +270,24 @@ def test_the_rules_say_for_how_long_a_deletion_is_kept(scene: StageScene) -> Non
     scene.hear(*_deleted_contact(Platform()), rules_changed("acme", longer, "e", _at(4)))
     assert scene.due(_at(3) + 49 * DAY) == []
     assert scene.due(_at(3) + 50 * DAY) == ["acme"]
+
+
+def test_rules_and_ticks_come_where_somebody_was_erased_and_an_erasure_is_no_deletion(
+    scene: StageScene,
+) -> None:
+    scene.hear(*_deleted_contact(Platform()), Platform().holds())
+    contact = next(each for each in scene.entities("contact") if each.deleted_at is not None)
+    order = erasure_order(contact, ("hubspot",), 30, "dana")
+    other = rules_changed("acme", CALENDAR_TO_CRM, "e", _at(5))
+    slice_ = Refold.begun(other, [contact.key]).next("acme")
+    scene.hear(order, other, slice_, tick("acme", _at(3) + 40 * DAY))
+    assert _booking_with_a_hold(scene).values["status"] == "cancelled"
+    assert contact.key in scene.table(ENTITIES)
+
+
+def _booking_with_a_hold(scene: StageScene) -> Entity:
+    (found,) = [each for each in scene.entities("booking") if each.values.get("hold_id")]
+    return found
 
 
 def test_a_replay_of_the_log_writes_the_same_bytes(scene: StageScene) -> None:
