@@ -18,7 +18,7 @@ from calstream_schemas.observations import RULE_SET, Fact, Observation, observat
 from calstream_schemas.rule_sets import RULES
 
 SLICE_ENTITIES = 500
-"""How many entities a slice has, roughly: some tens of milliseconds of work."""
+"""How many entities a slice has, roughly: 0.1 s of work, 0.2 s if all of them change."""
 
 _SYSTEM = "calstream"
 _FIRST = "contact"

@@ -28,6 +28,7 @@ NAMES = {
     "conflicts",
     "match-reviews",
     "audit",
+    "erasures",
     "processors.dead",
     "sink.crm.ledger",
     "sink.crm.dead",

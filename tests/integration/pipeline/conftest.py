@@ -284,9 +284,12 @@ class Installation:
         return [message for number in sorted(found) for message in found[number]]
 
     def versions(self) -> dict[str, list[Entity]]:
-        """Every version of every entity by key, in the order of the log."""
+        """Every version of every entity by key, in the order of the log; not of forgotten ones."""
         found: dict[str, list[Entity]] = {}
         for record in self.records(ENTITIES):
+            if record.value() is None:
+                found.pop((record.key() or b"").decode(), None)
+                continue
             entity = decode_entity(record.value() or b"", self.keys.sealer)
             assert isinstance(entity, Entity), entity
             assert record.key() == entity.key.encode()
