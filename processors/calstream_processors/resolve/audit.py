@@ -30,7 +30,7 @@ _MOST_CHANGES = 200
 """Versions that one entry tells of; more are told by further entries."""
 
 _MOST_CHARACTERS = 200
-_ALWAYS_TOLD = DECISIONS | {Fact.RULES, Fact.ERASE, Fact.ERASED}
+_ALWAYS_TOLD = DECISIONS | {Fact.SETTLE, Fact.RULES, Fact.ERASE, Fact.ERASED}
 
 Put = Callable[[bytes, bytes], None]
 
