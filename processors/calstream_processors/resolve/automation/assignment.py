@@ -60,4 +60,7 @@ def released(contact: Entity, cause: Observation) -> Iterator[Observation]:
         if not copy.gone:
             drawn = said_by_rules(cause, contact.kind, copy.id, [], about=contact.id)
             gone = observation_id(SYSTEM, cause.id, Fact.GONE, copy.id)
-            yield replace(drawn, id=gone, fact=Fact.GONE)
+            said = (register.modified_at for register in copy.registers.values())
+            # whatever the clock of the system says: it is taken back after it was made
+            at = max(drawn.occurred_at, *said)
+            yield replace(drawn, id=gone, fact=Fact.GONE, occurred_at=at)
