@@ -45,6 +45,8 @@ class Code(StrEnum):
     JSON_INVALID = "json-invalid"
     BODY_INVALID = "body-invalid"
     TIME_INVALID = "time-invalid"
+    RECURRENCE_INVALID = "recurrence-invalid"
+    RECURRENCE_TOO_LARGE = "recurrence-too-large"
     EMAIL_INVALID = "email-invalid"
     PHONE_UNREADABLE = "phone-unreadable"
     TEXT_TOO_LONG = "text-too-long"
@@ -65,6 +67,8 @@ class Code(StrEnum):
     # requests that are refused
     SIGNATURE_MISSING = "signature-missing"
     SIGNATURE_INVALID = "signature-invalid"
+    SIGNATURE_STALE = "signature-stale"
+    CHALLENGE_INVALID = "challenge-invalid"
     ADDRESS_UNKNOWN = "address-unknown"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     BODY_TOO_LARGE = "body-too-large"

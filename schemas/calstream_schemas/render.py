@@ -10,8 +10,9 @@ from typing import Any
 
 import orjson
 
+from calstream_schemas.entities.due import due_fields
 from calstream_schemas.entities.fields import KINDS, Field, FieldType, Kind
-from calstream_schemas.entities.slot import BOOKING, slot_fields
+from calstream_schemas.entities.slot import slot_fields
 
 NAMESPACE = "calstream"
 VERSION = 1
@@ -138,6 +139,7 @@ def _identity() -> list[dict[str, Any]]:
             "default": [],
         },
         {"name": "merge", "type": ["null", merge], "default": None},
+        *due_fields(_MICROSECONDS),
         {
             "name": "apart",
             "type": texts,
@@ -198,7 +200,7 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
         {"name": "workspace", "type": "string"},
         {"name": "version", "type": "long"},
         *_identity(),
-        *(slot_fields() if kind.name == BOOKING else ()),
+        *slot_fields(kind.name),
         {"name": "created_at", "type": _MICROSECONDS},
         {"name": "cause", "type": cause},
         {

@@ -36,9 +36,12 @@ STATUSES = st.sampled_from(sorted(transforms.OUTCOME_BY_STATUS))
 VALUES_OF = {
     CONTACT: st.fixed_dictionaries(
         {},
-        optional=dict.fromkeys(
-            [field.name for group in kind_of(CONTACT).groups for field in group.fields], TEXTS
-        ),
+        optional={
+            **dict.fromkeys(
+                [field.name for group in kind_of(CONTACT).groups for field in group.fields], TEXTS
+            ),
+            "lead_score": st.none() | st.integers(-200_000, 200_000),
+        },
     ),
     BOOKING: st.fixed_dictionaries(
         {},

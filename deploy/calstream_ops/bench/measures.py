@@ -39,5 +39,13 @@ IDENTITY = (
 )
 """What the identity bench measures, in the order in which it is shown."""
 
-MEASURES = {"engine": ENGINE, "identity": IDENTITY}
+OVERLAP = (
+    Measure("find_p99_ms", "ms", goal=1, at_most=True, digits=3),
+    Measure("find_p50_ms", "ms", digits=3),
+    Measure("observation_p99_ms", "ms", digits=3),
+    Measure("restore_seconds", "s", digits=2),
+)
+"""What the bench of double bookings measures."""
+
+MEASURES = {"engine": ENGINE, "identity": IDENTITY, "overlap": OVERLAP}
 """By the bench's name."""

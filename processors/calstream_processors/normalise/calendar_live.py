@@ -10,6 +10,7 @@ from calstream_processors.normalise.calendar_live_consent import read_consent, r
 from calstream_processors.normalise.calendar_live_hold import read_hold, schedule
 from calstream_processors.normalise.calendar_live_reading import (
     SYSTEM,
+    Read,
     Reading,
     attendee_of,
     event_of,
@@ -110,17 +111,7 @@ def _read_event(reading: Reading, data: Body) -> None:
         "booking",
         event_of(event_id),
         stamp,
-        {
-            "uid": lambda: {"uid": event.text("uid")},
-            "title": lambda: {"title": event.text("title")},
-            "schedule": partial(schedule, event),
-            "status": partial(_status, event),
-            "event_type": partial(_event_type, event),
-            "host": partial(_host, event),
-            "location": partial(_location, event),
-            "recurrence": partial(recurrence, event),
-            **({"origin": lambda: origin} if origin else {}),
-        },
+        _booking_groups(event, origin),
         same_as=hold or elsewhere,
     )
     if hold:  # it is no hold any more, and what is heard of it later finds this booking
@@ -132,6 +123,20 @@ def _read_event(reading: Reading, data: Body) -> None:
         _read_attendance(reading, event, stamp, event_id, attendee_id)
     if payment and attendee_id:
         _read_payment_object(reading, payment, event_id, attendee_id)
+
+
+def _booking_groups(event: Body, origin: Values | None) -> dict[str, Read]:
+    groups: dict[str, Read] = {
+        "uid": lambda: {"uid": event.text("uid")},
+        "title": lambda: {"title": event.text("title")},
+        "schedule": partial(schedule, event),
+        "status": partial(_status, event),
+        "event_type": partial(_event_type, event),
+        "host": partial(_host, event),
+        "location": partial(_location, event),
+        "recurrence": partial(recurrence, event),
+    }
+    return groups if origin is None else {**groups, "origin": lambda: origin}
 
 
 def _read_attendance(

@@ -23,8 +23,9 @@ class Normalised:
         observations: in the order in which they must be resolved.
         problems: what could not be used, though the rest was.
         kept_raw: what could not be read and was kept as it was given; nothing is missing.
-        outcome: `observed`, `unknown` for a type that the contract does not name, or `erased` where
-            the key of its day was destroyed.
+        outcome: `observed`, `unknown` for a type that the contract does not name, `no_normaliser`
+            for a source that is verified and kept but not read yet, or `erased` where the key of
+            its day was destroyed.
     """
 
     observations: tuple[Observation, ...]
@@ -50,9 +51,8 @@ def normalise(webhook: ReceivedWebhook, default_country: str) -> Normalised:
     """
     reader = _READERS.get(webhook.source)
     if reader is None:
-        raise RecordError(
-            Code.BODY_INVALID, f"There is no normaliser for the source {webhook.source}."
-        )
+        # it is genuine, and stays in `webhooks`: no dead letter, which would count as a fault
+        return Normalised((), (), "no_normaliser")
     if isinstance(webhook.body, Erased):
         return Normalised((), (), "erased")
     body = Body(_parse(webhook.body))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from calstream_core.errors import Code, RecordError
+from calstream_processors.resolve.automation.source import with_source
 from calstream_processors.resolve.copies import apply
 from calstream_processors.resolve.decisions import decide
 from calstream_processors.resolve.ladder import match
@@ -94,6 +95,8 @@ def _next_version(
     copies = apply(old, observation)
     if copies is old:
         return None
+    if observation.kind == "contact":
+        copies = with_source(id_, copies, observation, rules.leads)
     known = before or Entity(
         workspace=observation.workspace,
         kind=observation.kind,

@@ -14,7 +14,8 @@ from calstream_schemas.observations import (
 from calstream_sinks.api import Change, Sink, SinkConfig, Snapshot
 
 AnySink = Sink[SinkConfig]
-_PROVISIONAL = "~"  # an object without an id yet; the resolver drops it once there is a real one
+PROVISIONAL = "~"
+"""First letter of the id of an object without one yet; the resolver drops it for a real one."""
 
 
 class Learned:
@@ -41,7 +42,7 @@ class Learned:
         return self._observation(
             entity,
             Fact.ANNOUNCE,
-            object_id=change.external_id or f"{_PROVISIONAL}{entity.id}",
+            object_id=change.external_id or f"{PROVISIONAL}{entity.id}",
             event=f"{change.operation_id}/{now}",
             statements=tuple(
                 _statement(group, values, _after(known.get(group)), by_self=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from calstream_schemas.entities import Entity
 from calstream_schemas.ledger import LedgerEntry, LedgerState
-from calstream_sinks.runner.learned import copy_at
+from calstream_sinks.runner.learned import PROVISIONAL, copy_at
 from calstream_sinks.runner.view import LocalView
 
 
@@ -32,7 +32,28 @@ def ledger_of(entity: Entity, view: LocalView, sink_id: str) -> LedgerEntry | No
             and copy_at(entity, sink_id, theirs.external_id) is not None
         ):
             return replace(_without_object(theirs), external_id=theirs.external_id)
-    return entry
+    return _with_object_of_copy(entity, entry, sink_id)
+
+
+def _with_object_of_copy(
+    entity: Entity, entry: LedgerEntry | None, sink_id: str
+) -> LedgerEntry | None:
+    """The entry with the object that the system itself told of, or was said to have made it in.
+
+    Somebody made it there, so it is never made a second time.
+    """
+    if entry is not None and entry.waiting_for == entity.key:
+        return entry  # what the sink has just learned of it is not folded yet
+    told = [
+        copy.id.object_id
+        for copy in entity.copies_of(sink_id)
+        if not copy.gone and not copy.id.object_id.startswith(PROVISIONAL)
+    ]
+    if not told:
+        return entry
+    if entry is None:
+        entry = LedgerEntry(LedgerState.DONE, entity_version=0, operation_id="", updated_at=0)
+    return replace(entry, external_id=min(told))
 
 
 def first_to_write(entity: Entity, view: LocalView, sink_id: str) -> str | None:
