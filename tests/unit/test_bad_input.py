@@ -32,6 +32,11 @@ HOLD = {
 }
 
 
+def _rule(rrule: str) -> dict[str, Any]:
+    recurrence: dict[str, Any] = {"series_id": "ser_1", "rrule": rrule, "exdates": []}
+    return _with("data.event.recurrence", recurrence)
+
+
 WEBHOOKS: dict[str, dict[str, Any]] = {
     "a time without a zone": _with("data.event.start", "2026-11-27T15:00:00"),
     "an end before its start": _with("data.event.end", "2026-11-27T14:00:00Z"),
@@ -46,6 +51,8 @@ WEBHOOKS: dict[str, dict[str, Any]] = {
     "a name of 300 characters": _with("data.attendee.full_name", "Jo " + "x" * 297),
     "an e-mail with two @": _with("data.attendee.email", "jo@home@example.com"),
     "a phone of no country": _with("data.attendee.phone", "+999 1234567"),
+    "a rule with a million occurrences": _rule("FREQ=DAILY;COUNT=1000000"),
+    "a rule that is none": _rule("every Tuesday"),
     "a webhook without a time of change": _with("data.event.last_modified", None),
 }
 
@@ -102,6 +109,8 @@ def _groups(result: Normalised) -> set[str]:
 
 def _good_twin(body: dict[str, Any], what: str) -> dict[str, Any]:
     """The same webhook without the fault."""
+    if what.startswith("a rule"):
+        return _rule("FREQ=DAILY;COUNT=10")
     if what.startswith("a hold"):
         good = copy.deepcopy(body)
         good["data"]["hold"]["end"] = "2026-11-27T15:30:00Z"

@@ -168,7 +168,7 @@ def _read_attendee(reading: Reading, attendee: Body, there_at: int = 0) -> None:
             "email": partial(_email, attendee),
             "name": lambda: {"full_name": _name(attendee, "full_name")},
             "phone": partial(_phone, attendee, reading.default_country),
-            "company": lambda: {"company": attendee.text("company", most=MAX_NAME)},
+            "company": lambda: {"company": attendee.text("company")},
             "locale": lambda: {
                 "timezone": attendee.text("timezone"),
                 "locale": attendee.text("locale"),

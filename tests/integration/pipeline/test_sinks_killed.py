@@ -228,7 +228,7 @@ def test_what_the_vendor_refuses_is_kept_and_does_not_hold_up_others(
     installation: Installation, calendar: Calendar
 ) -> None:
     longest = "x" * 70_000  # HubSpot takes 65,536 characters
-    person = calendar.add_attendee("refused@example.com", longest)
+    person = calendar.add_attendee("refused@example.com", "Jo Park", company=longest)
     end = START + timedelta(minutes=30)
     _event, told = calendar.book(Booking(HOST, EventType("t", "T"), START, end, "UTC"), person)
     installation.receive(told)
@@ -240,7 +240,7 @@ def test_what_the_vendor_refuses_is_kept_and_does_not_hold_up_others(
 
     eventually(lambda: len(dead()) == 2)  # the contact, and its meeting with it
     assert {key.split("/")[1] for key in dead()} == {"contact", "booking"}
-    installation.receive(calendar.update_attendee(person, full_name="Shorter Now"))
+    installation.receive(calendar.update_attendee(person, company="Shorter Now"))
     eventually(lambda: not dead())
     eventually(lambda: installation.hubspot.crm().contacts_with_email("refused@example.com"))
 
