@@ -27,6 +27,7 @@ NAMES = {
     "resolver.state",
     "conflicts",
     "match-reviews",
+    "erasures",
     "processors.dead",
     "sink.crm.ledger",
     "sink.crm.dead",

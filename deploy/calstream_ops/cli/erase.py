@@ -52,6 +52,10 @@ def erase(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Destroy the keys anew, after older ones were restored."),
+    ] = False,
     deadline_days: Annotated[
         float,
         typer.Option(
@@ -91,12 +95,14 @@ def erase(
             session.terminal.answer(_plan_data(plan), *_plan_text(plan))
             session.terminal.say("Nothing was done. The same command with --yes does it.")
             return
+    if plan is not None or (again and not dry_run):
         order = erasure_order(person, _systems(session, person.workspace), deadline_days, by)
         sealer = existing_keys(session.settings)(person.workspace)
         desk = DecisionDesk(session.bootstrap_servers, session.settings.kafka, _TIMEOUT_SECONDS)
         desk.hand_in(order, person.key, sealer)
     if not dry_run:
-        found = _until_done(session, person, timeout_seconds)
+        dropped = found.dropped + again if found is not None else 0
+        found = _until_done(session, person, dropped, timeout_seconds)
     assert found is not None
     data = describe_erasure(found)
     session.terminal.answer(data, *_erasure_text(data))
@@ -166,8 +172,15 @@ def _agreed(session: Session, plan: ErasurePlan) -> bool:
     return typer.confirm("Erase this person? There is no way back.", err=True)
 
 
-def _until_done(session: Session, person: Entity, timeout_seconds: float) -> Erasure:
-    """Follows an erasure; returns it when it is done, or as it stands when the time is over."""
+def _until_done(session: Session, person: Entity, dropped: int, timeout_seconds: float) -> Erasure:
+    """Follows an erasure; returns it when it is done, or as it stands when the time is over.
+
+    Args:
+        session: the command's.
+        person: whom.
+        dropped: how many dropped facts the record that is waited for has at least.
+        timeout_seconds: how long to stay.
+    """
     kafka, workspace = session.settings.kafka, person.workspace
     topic, partition = full_name(ERASURES, kafka), partition_of(workspace, kafka.partitions)
     give_up_at = time.monotonic() + timeout_seconds
@@ -181,7 +194,11 @@ def _until_done(session: Session, person: Entity, timeout_seconds: float) -> Era
                 if erasure.workspace == workspace and f"contact/{person.id}" in erasure.entities:
                     newest = erasure
                     progress.update(line, description=_line(erasure))
-            elif newest is not None and newest.state is ErasureState.DONE:
+            elif (
+                newest is not None
+                and newest.state is ErasureState.DONE
+                and newest.dropped >= dropped
+            ):
                 return newest
             if time.monotonic() > give_up_at:
                 break

@@ -63,8 +63,10 @@ def erase(state: WorkspaceState, observation: Observation, rules: RuleSet) -> St
 def _begin(state: WorkspaceState, observation: Observation, order: ErasureOrder) -> Step:
     contacts = list(cluster(state, observation.workspace, observation.about or ""))
     survivor = contacts[0]
-    if survivor.erased_at is not None or survivor.erasing_since is not None:
+    if survivor.erasing_since is not None:
         return Step()
+    if survivor.erased_at is not None:
+        return _again(state, observation, survivor)
     theirs, bookings = belongings(state, contacts)
     at, cause = observation.received_at, cause_of(observation)
     going = [*contacts, *bookings]
@@ -92,6 +94,16 @@ def _begin(state: WorkspaceState, observation: Observation, order: ErasureOrder)
         for entity in going
     )
     return Step(made, erasure)
+
+
+def _again(state: WorkspaceState, observation: Observation, contact: Entity) -> Step:
+    """Has the keys destroyed anew, after somebody restored older ones."""
+    erasure = state.erasures.of_entity(contact.kind, contact.id)
+    if erasure is None:
+        raise RecordError(Code.ENTITY_NOT_FOUND, f"There is no erasure of {contact.key}.")
+    after = replace(erasure, state=ErasureState.SWEEPING, dropped=erasure.dropped + 1)
+    version = replace(contact, version=contact.version + 1, cause=cause_of(observation))
+    return Step((version,), after)
 
 
 def _answered(

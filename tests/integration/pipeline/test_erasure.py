@@ -197,6 +197,10 @@ def test_nothing_gives_an_erased_person_back(installation: Installation, broker_
     _assert_erased(installation, traces, scene, [one, two])
     assert traces.places_of(scene.secrets) == scene.nowhere
 
+    assert scene.run("erase", "--contact", one.key, "--again")["state"] == "done"
+    (kept,) = scene.run("consent", "show", one.key)["consents"]
+    assert [each["granted"] for each in kept["history"]] == [True, False]
+
     # who books again is somebody new, who has not agreed to anything
     again = scene.book(TRIAL, scene.jo)
     newcomer = eventually(lambda: scene.contact(scene.jo))
