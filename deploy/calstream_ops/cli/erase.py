@@ -1,7 +1,6 @@
 """`calstream erase`: destroys what is known of a person, and shows who has done their part."""
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -9,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from calstream_core.errors import Code, UnavailableError
-from calstream_core.kafka import partition_of
 from calstream_ops.cli.completion import workspace_names
 from calstream_ops.cli.entity import find_entity
 from calstream_ops.cli.session import Session, session_of
@@ -21,13 +19,12 @@ from calstream_ops.inspection.erasure_log import (
     describe_erasure,
     erasure_plan,
     erasures_of,
-    read_erasure,
+    follow_erasure,
 )
 from calstream_ops.inspection.keys import existing_keys
 from calstream_ops.inspection.log_reader import LogReader
 from calstream_schemas.entities import Entity
 from calstream_schemas.erasures import Erasure, ErasureState
-from calstream_schemas.topics import ERASURES, full_name
 
 _TIMEOUT_SECONDS = 30
 
@@ -181,34 +178,24 @@ def _until_done(session: Session, person: Entity, dropped: int, timeout_seconds:
         dropped: how many dropped facts the record that is waited for has at least.
         timeout_seconds: how long to stay.
     """
-    kafka, workspace = session.settings.kafka, person.workspace
-    topic, partition = full_name(ERASURES, kafka), partition_of(workspace, kafka.partitions)
-    give_up_at = time.monotonic() + timeout_seconds
-    newest: Erasure | None = None
     with LogReader(session.bootstrap_servers) as reader, session.terminal.progress() as progress:
         line = progress.add_task("erasing")
-        begin = reader.ranges([topic], [partition])[topic, partition].begin
-        for record in reader.follow({(topic, partition): begin}):
-            if record is not None and record.value is not None:
-                erasure = read_erasure(record.key, record.value)
-                if erasure.workspace == workspace and f"contact/{person.id}" in erasure.entities:
-                    newest = erasure
-                    progress.update(line, description=_line(erasure))
-            elif (
-                newest is not None
-                and newest.state is ErasureState.DONE
-                and newest.dropped >= dropped
-            ):
-                return newest
-            if time.monotonic() > give_up_at:
-                break
+        newest = follow_erasure(
+            reader,
+            session.settings.kafka,
+            person,
+            dropped=dropped,
+            timeout_seconds=timeout_seconds,
+            told=lambda erasure: progress.update(line, description=_line(erasure)),
+        )
     if newest is None:
         raise UnavailableError(
             Code.STACK_NOT_RUNNING,
             f"Nothing is heard of the erasure for {timeout_seconds:.0f} s.",
             hint="Do the processors run?",
         )
-    session.terminal.say("It goes on; the same command shows how far it is.")
+    if newest.state is not ErasureState.DONE:
+        session.terminal.say("It goes on; the same command shows how far it is.")
     return newest
 
 
