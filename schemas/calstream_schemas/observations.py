@@ -32,6 +32,7 @@ class Fact(StrEnum):
     RESULT = "result"  # a sink wrote it, and this is what the vendor made of it
     GONE = "gone"  # the object no longer exists there
     RULES = "rules"  # the workspace has other rules
+    REFOLD = "refold"  # the resolver goes on folding a workspace again
     MERGE = "merge"  # somebody decided that `about` is `other`
     UNMERGE = "unmerge"  # somebody decided that `about` is nobody else after all
     APART = "apart"  # somebody decided that `about` and `other` are two
@@ -41,6 +42,9 @@ class Fact(StrEnum):
 
 DECISIONS = frozenset({Fact.MERGE, Fact.UNMERGE, Fact.APART})
 """Facts that say who is who. They are made by people and recorded like every other fact."""
+
+ABOUT_RULES = frozenset({Fact.RULES, Fact.REFOLD})
+"""Facts that are about a workspace's rules and no entity. Nothing happened but that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Observation:
         natural_id: the object that it is about.
         about: the entity's id where the observer knows it, as sinks do.
         rule_set: the workspace's rules from now on; with the fact `rules` alone, which is about no
-            entity and has the kind `rule_set`.
+            entity and has the kind `rule_set`, as `refold` has.
         same_as: another object of the system that is the same thing, as a hold and its event are.
         received_at: when it came in, microseconds; for what came by webhook its acceptance.
         occurred_at: when it happened at the source, microseconds.
@@ -226,7 +230,9 @@ def _opened(
     if isinstance(decoded, Poison):
         return decoded
     body = decoded.body
-    if (body["kind"] == RULE_SET) != (body["fact"] == Fact.RULES):
+    if (body["kind"] == RULE_SET) != (body["fact"] in ABOUT_RULES) or (
+        (body["rule_set"] is None) == (body["fact"] == Fact.RULES)
+    ):
         return Poison(raw, Code.RECORD_UNREADABLE, "a rule set comes with the fact rules alone")
     if body["kind"] not in KINDS and body["kind"] != RULE_SET:
         return Poison(raw, Code.RECORD_UNREADABLE, f"there is no kind {body['kind']!r}")

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from calstream_schemas.entities.fields import KINDS, Field, FieldType, Kind
+from calstream_schemas.entities.slot import BOOKING, slot_fields
 
 NAMESPACE = "calstream"
 VERSION = 1
@@ -197,6 +198,7 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
         {"name": "workspace", "type": "string"},
         {"name": "version", "type": "long"},
         *_identity(),
+        *(slot_fields() if kind.name == BOOKING else ()),
         {"name": "created_at", "type": _MICROSECONDS},
         {"name": "cause", "type": cause},
         {

@@ -8,6 +8,7 @@ from functools import cached_property
 import orjson
 
 from calstream_core.errors import Code, RecordError
+from calstream_schemas.double_booking_rules import DoubleBookingRules
 from calstream_schemas.lead_rules import LeadRules
 
 CALENDAR, CRM, PAYMENTS, MEETINGS, RULES = "calendar", "crm", "payments", "meetings", "rules"
@@ -36,6 +37,7 @@ class RuleSet:
             conflict.
         ignore_plus_addresses: whether `jo+news@` is the mailbox `jo@`.
         ignore_dots: whether `j.o@` is the mailbox `jo@`, at the providers that deliver it so.
+        double_booking: what is a double booking, and who keeps the slot.
         leads: what is said of people who book.
     """
 
@@ -45,6 +47,7 @@ class RuleSet:
     conflict_window_seconds: int = 600
     ignore_plus_addresses: bool = False
     ignore_dots: bool = False
+    double_booking: DoubleBookingRules = field(default_factory=DoubleBookingRules)
     leads: LeadRules = field(default_factory=LeadRules)
 
     @cached_property
@@ -78,6 +81,7 @@ class RuleSet:
                 "conflict_window_seconds": self.conflict_window_seconds,
                 "ignore_plus_addresses": self.ignore_plus_addresses,
                 "ignore_dots": self.ignore_dots,
+                "double_booking": self.double_booking.as_json(),
                 "leads": self.leads.to_plain(),
             },
             option=orjson.OPT_SORT_KEYS,
@@ -103,6 +107,7 @@ class RuleSet:
                 conflict_window_seconds=int(body["conflict_window_seconds"]),
                 ignore_plus_addresses=bool(body["ignore_plus_addresses"]),
                 ignore_dots=bool(body["ignore_dots"]),
+                double_booking=DoubleBookingRules.from_json(body["double_booking"]),
                 leads=LeadRules.from_plain(body["leads"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -72,13 +72,17 @@ ENTITIES = Topic(
 )
 RESOLVER_STATE = Topic(
     "resolver.state",
-    "seen observation ids, rule sets",
+    "seen observation ids, rule sets, heads of the audit's chains",
     "workspace/id",
     compacted=True,
     retention_days=None,
 )
 CONFLICTS = Topic(
-    "conflicts", "Conflict", "workspace/kind/id/group", compacted=True, retention_days=None
+    "conflicts",
+    "Conflict, DoubleBooking",
+    "workspace/kind/id/group, workspace/double-booking/id",
+    compacted=True,
+    retention_days=None,
 )
 MATCH_REVIEWS = Topic(
     "match-reviews",
@@ -87,6 +91,7 @@ MATCH_REVIEWS = Topic(
     compacted=True,
     retention_days=None,
 )
+AUDIT = Topic("audit", "AuditEntry", "workspace", compacted=False, retention_days=400)
 
 ERASURES = Topic("erasures", "Erasure", "workspace/erasure/id", compacted=True, retention_days=None)
 
@@ -116,6 +121,7 @@ _FIXED = (
     CONFLICTS,
     MATCH_REVIEWS,
     ERASURES,
+    AUDIT,
     PROCESSORS_DEAD,
 )
 

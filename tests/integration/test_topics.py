@@ -28,6 +28,7 @@ NAMES = {
     "conflicts",
     "match-reviews",
     "erasures",
+    "audit",
     "processors.dead",
     "sink.crm.ledger",
     "sink.crm.dead",

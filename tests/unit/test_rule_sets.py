@@ -15,6 +15,7 @@ from calstream_processors.resolve.copies import apply
 from calstream_processors.resolve.fold import fold
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM, PATTERNS
 from calstream_processors.resolve.refold import field_changes, refold
+from calstream_processors.resolve.rehearsal import rehearse
 from calstream_processors.resolve.rule_settings import rule_set_of
 from calstream_processors.resolve.state import Workspace
 from calstream_processors.resolve.versions import with_copies
@@ -276,7 +277,8 @@ def test_the_same_rules_make_no_version() -> None:
 
 
 def test_a_plan_tells_each_field_with_its_old_and_new_value_and_decider() -> None:
-    (change,) = field_changes(_contact(), PATTERNS[Pattern.TWO_WAY])
+    changed = rules_changed("acme", PATTERNS[Pattern.TWO_WAY], "plan", 9)
+    (change,) = rehearse([_contact()], CALENDAR_TO_CRM, changed)
     assert (change.field, change.old, change.new) == ("full_name", "Joanna", "Jo")
     assert change.before is not None
     assert change.after is not None
@@ -302,4 +304,4 @@ def test_a_refold_gives_what_the_new_rules_alone_would_have_given(
     before, expected = _entity(history, old), _entity(history, new)
     after = [*refold(Workspace(), [before], new, CAUSE), before][0]
     assert (after.values, after.decisions) == (expected.values, expected.decisions)
-    assert (after is before) == (not field_changes(before, new))
+    assert (after is before) == (not field_changes(before, after))

@@ -3,7 +3,7 @@
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import platformdirs
 from pydantic import (
@@ -67,6 +67,32 @@ class Pattern(StrEnum):
     TWO_WAY = "two_way"
 
 
+Minutes = Annotated[int, Field(ge=0, le=24 * 60)]
+
+
+class BufferSettings(_Model):
+    """Time around a booking that its host is not free either."""
+
+    before_minutes: Minutes = 0
+    after_minutes: Minutes = 0
+
+
+class DoubleBookingSettings(_Model):
+    """What counts as a double booking, and who keeps the slot.
+
+    Attributes:
+        priority: lines such as `event_type=board`, the most important first.
+        event_types, hosts: buffers by slug and by the host's id; the longer counts.
+        horizon_days: how far ahead occurrences of a series count that are no bookings yet.
+    """
+
+    policy: Literal["alert", "first_wins", "priority"] = "alert"
+    priority: tuple[str, ...] = ()
+    event_types: dict[str, BufferSettings] = Field(default_factory=dict)
+    hosts: dict[str, BufferSettings] = Field(default_factory=dict)
+    horizon_days: int = Field(default=90, ge=0, le=366)
+
+
 class ScoringRow(_Model):
     """Points for one answer of a form; `docs/automation.md` lists the operators."""
 
@@ -111,6 +137,7 @@ class RuleSettings(_Model):
     conflict_window_seconds: int = Field(default=600, ge=0, le=7 * 24 * 3600)
     ignore_plus_addresses: bool = False
     ignore_dots: bool = False
+    double_booking: DoubleBookingSettings = Field(default_factory=DoubleBookingSettings)
     lead_source: Annotated[str, StringConstraints(max_length=200)] = "calendar.live"
     scoring: ScoringSettings = Field(default_factory=ScoringSettings)
     assignment: AssignmentSettings = Field(default_factory=AssignmentSettings)

@@ -5,7 +5,7 @@ Transactional: new versions, the observations that count as seen, dead letters a
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import faust
 import structlog
@@ -19,7 +19,7 @@ from calstream_core.errors import (
     UnavailableError,
 )
 from calstream_core.kafka import partition_of
-from calstream_core.sealing import KeyStore, Sealer
+from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings
 from calstream_engine import (
     Batch,
@@ -32,28 +32,13 @@ from calstream_engine import (
     state_table,
     truth_table,
 )
-from calstream_processors.resolve.conflicts import conflict_changes
-from calstream_processors.resolve.consequences import Change, follow_up
-from calstream_processors.resolve.erasing import ERASURE_FACTS, erase
 from calstream_processors.resolve.keys_ahead import keys_ahead
-from calstream_processors.resolve.matching import match_rules
 from calstream_processors.resolve.partition import Partition
-from calstream_processors.resolve.questions import questions
-from calstream_processors.resolve.refold import refold
-from calstream_processors.resolve.resolver import resolve
-from calstream_processors.resolve.rulebook import CONSEQUENCES
-from calstream_processors.resolve.state import Workspace
-from calstream_processors.resolve.suppression import after_dropping, suppressed_by
-from calstream_processors.resolve.versions import cause_of
+from calstream_processors.resolve.resolution import Destinations, Resolution
 from calstream_schemas.codec import Poison
-from calstream_schemas.conflicts import encode_conflict
-from calstream_schemas.entities import Entity
-from calstream_schemas.entities.avro import encode_entity, entity_headers, key_of
-from calstream_schemas.erasures import Erasure, encode_erasure
 from calstream_schemas.observations import Observation, decode_observations
-from calstream_schemas.resolver_state import rules_key
-from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import (
+    AUDIT,
     CONFLICTS,
     ENTITIES,
     ERASURES,
@@ -65,9 +50,6 @@ from calstream_schemas.topics import (
 )
 
 STAGE = "resolve"
-_HELD_ENTITIES = 20_000
-"""Decoded entities that are held of each workspace; others are read when they are asked for."""
-
 _log = structlog.get_logger()
 
 
@@ -101,6 +83,9 @@ class ResolveStage:
 
     def __init__(self, settings: Settings, keys: KeyStore) -> None:
         self._partition_count = settings.kafka.partitions
+        self._destinations = Destinations(
+            full_name(OBSERVATIONS, settings.kafka), full_name(AUDIT, settings.kafka)
+        )
         self._keys = keys
         self._partitions: dict[int, Partition] = {}
 
@@ -141,6 +126,7 @@ class ResolveStage:
                 # nothing was changed yet, it is kept with its bytes, and the others go on
                 _log.exception("record failed", stage=STAGE, offset=record.offset())
                 work.reject(record, RecordError(Code.RECORD_FAILED, type(error).__name__))
+        partition.audit.keep(work[RESOLVER_STATE.name].put)
 
     def _make_keys(
         self, observations: Iterable[Observation | Poison], partition: Partition
@@ -156,107 +142,13 @@ class ResolveStage:
     def _resolve(self, observation: Observation | Poison, partition: Partition, work: Work) -> str:
         if isinstance(observation, Poison):
             raise RecordError(observation.code, observation.reason)
-        if work.partition != partition_of(observation.workspace, self._partition_count):
+        name = observation.workspace
+        if work.partition != partition_of(name, self._partition_count):
             raise RecordError(
-                Code.WORKSPACE_MISMATCH,
-                f"Workspace {observation.workspace} does not belong to this partition.",
+                Code.WORKSPACE_MISMATCH, f"Workspace {name} does not belong to this partition."
             )
-        workspace = partition.workspace(observation.workspace)
-        if self._is_dropped(observation, workspace, work):
-            return "suppressed"
-        seen_key = f"{observation.workspace}/{observation.id}"
-        if seen_key in partition.seen:
-            return "duplicate"
-        changes = self._apply(observation, partition, workspace, work)
-        self._follow(changes, partition, workspace, work)
-        workspace.trim(_HELD_ENTITIES)
-        self._mark_seen(seen_key, observation.received_at, partition, work)
-        return "versions" if changes else "unchanged"
-
-    def _follow(
-        self, changes: Sequence[Change], partition: Partition, workspace: Workspace, work: Work
-    ) -> None:
-        """Resolves what follows from changes, and what follows from that, until nothing does.
-
-        What follows is never a reason to refuse what it follows from.
-        """
-
-        def apply(observation: Observation) -> list[Change]:
-            if self._is_dropped(observation, workspace, work):
-                return []
-            try:
-                return self._apply(observation, partition, workspace, work)
-            except RecordError as error:
-                work.count("rule_refused")
-                _log.error("a rule is refused", about=str(observation.natural_id), code=error.code)
-                return []
-
-        follow_up(workspace, changes, workspace.rules, CONSEQUENCES, apply)
-
-    def _apply(
-        self, observation: Observation, partition: Partition, workspace: Workspace, work: Work
-    ) -> list[Change]:
-        """Resolves one observation into the work and the state."""
-        sealer = self._keys.sealer(observation.workspace)
-        made = self._made(partition, workspace, observation)
-        rules = observation.rule_set or workspace.rules
-        conflicts = [
-            (conflict, sealer.under(key_of(entity)))
-            for entity in made
-            for conflict in conflict_changes(entity, rules, partition.conflicts.of(entity.key))
-        ]
-        records = [
-            (conflict.key.encode(), encode_conflict(conflict, seal), None)
-            for conflict, seal in conflicts
-        ]
-        # all or none: what is too large refuses the observation before anything is changed
-        work[ENTITIES.name].put_all(
-            (entity.key.encode(), encode_entity(entity, sealer), entity_headers(entity, sealer))
-            for entity in made
-        )
-        work[CONFLICTS.name].put_all(records)
-        changes = [Change(workspace.put(entity), entity, observation) for entity in made]
-        for conflict, _seal in conflicts:
-            partition.conflicts.put(conflict)
-        if observation.rule_set is not None:
-            key = rules_key(observation.workspace)
-            work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())
-            workspace.rules = observation.rule_set
-        _ask(workspace, made, work, sealer)
-        return changes
-
-    def _made(
-        self, partition: Partition, workspace: Workspace, observation: Observation
-    ) -> Sequence[Entity]:
-        if observation.fact in ERASURE_FACTS:
-            step = erase(workspace, observation, workspace.rules)
-            if step.erasure is not None:
-                _put_erasure(step.erasure, workspace, partition.work)
-            return step.made
-        if observation.rule_set is None:
-            return resolve(workspace, observation, workspace.rules)
-        entities = partition.entities(observation.workspace)
-        made = list(refold(workspace, entities, observation.rule_set, cause_of(observation)))
-        for entity in made:
-            workspace.get(entity.key)  # the indexes must know what goes
-        return made
-
-    def _is_dropped(self, observation: Observation, workspace: Workspace, work: Work) -> bool:
-        """Drops what was said of somebody before they were erased; costs nothing without such."""
-        if not workspace.erasures or observation.fact in ERASURE_FACTS:
-            return False
-        erasure = suppressed_by(workspace, observation, workspace.rules)
-        if erasure is None:
-            return False
-        _put_erasure(after_dropping(workspace, erasure, observation), workspace, work)
-        return True
-
-    def _mark_seen(self, key: str, received_at: int, partition: Partition, work: Work) -> None:
-        state = work[RESOLVER_STATE.name]
-        for old in partition.seen.expired(received_at):
-            state.delete(old.encode())
-        state.put(key.encode(), str(received_at).encode())
-        partition.seen.add(key, received_at)
+        workspace, sealer = partition.workspace(name), self._keys.sealer(name)
+        return Resolution(partition, workspace, work, sealer, self._destinations).run(observation)
 
     def committed(self, partition: int) -> None:
         """Nothing to do: `handle` has changed what is derived."""
@@ -268,20 +160,3 @@ class ResolveStage:
     def released(self, partition: int) -> None:
         """Drops what is derived."""
         self._partitions.pop(partition, None)
-
-
-def _put_erasure(erasure: Erasure, workspace: Workspace, work: Work) -> None:
-    work[ERASURES.name].put(erasure.key.encode(), encode_erasure(erasure))
-    workspace.erasures.put(erasure)
-
-
-def _ask(workspace: Workspace, made: Iterable[Entity], work: Work, sealer: Sealer) -> None:
-    """Opens and closes the reviews that new versions of contacts give reason to."""
-    changes = questions(workspace.index, workspace.reviews, made, match_rules(workspace.rules))
-    table = work[MATCH_REVIEWS.name]
-    for review in changes.closed:
-        table.delete(review.key.encode())
-        workspace.reviews.drop(review)
-    for review in changes.opened:
-        table.put(review.key.encode(), encode_review(review, sealer))
-        workspace.reviews.put(review)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from calstream_core.errors import Code, InvariantError
 from calstream_processors.resolve.workspace_state import WorkspaceState
 from calstream_schemas.entities import Entity, NaturalId
-from calstream_schemas.observations import Fact, Observation, Statement, observation_id
+from calstream_schemas.observations import ABOUT_RULES, Fact, Observation, Statement, observation_id
 from calstream_schemas.rule_sets import RULES, RuleSet
 
 SYSTEM = "rules"
@@ -43,7 +43,7 @@ class Change:
     @property
     def refolded(self) -> bool:
         """Whether only the rules changed: nothing happened, so nobody is told anything."""
-        return self.cause.fact is Fact.RULES
+        return self.cause.fact in ABOUT_RULES
 
 
 Consequence = Callable[[WorkspaceState, Sequence[Change], RuleSet], Iterable[Observation]]
@@ -64,9 +64,8 @@ def follow(
         rules: the workspace's.
         consequences: which are drawn, in this order.
     """
-    if changes:
-        for consequence in consequences:
-            yield from consequence(state, changes, rules)
+    for consequence in consequences:
+        yield from consequence(state, changes, rules)
 
 
 def follow_up(
@@ -88,8 +87,6 @@ def follow_up(
     Raises:
         InvariantError: the rules go in circles.
     """
-    if not changes:
-        return
     drawn = deque((1, each) for each in follow(state, changes, rules, consequences))
     while drawn:
         step, observation = drawn.popleft()

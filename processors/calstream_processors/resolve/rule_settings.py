@@ -6,6 +6,10 @@ from dataclasses import replace
 from calstream_core.errors import Code, ConfigError
 from calstream_core.settings import Settings, WorkspaceSettings
 from calstream_processors.resolve.closest import closest
+from calstream_processors.resolve.double_booking_settings import (
+    double_booking_faults,
+    double_booking_rules_of,
+)
 from calstream_processors.resolve.lead_settings import lead_faults, lead_rules_of
 from calstream_processors.resolve.ownership import PATTERNS
 from calstream_schemas.entities import KINDS
@@ -32,7 +36,11 @@ def rule_set_of(name: str, workspace: WorkspaceSettings, sinks: Collection[str] 
         ConfigError: an unknown kind, group, role or system, or rules for leads that make no sense.
             Every fault is named, with the closest name.
     """
-    faults = [*_faults(workspace, sinks), *lead_faults(workspace.rules)]
+    faults = [
+        *_faults(workspace, sinks),
+        *lead_faults(workspace.rules),
+        *double_booking_faults(workspace.rules.double_booking),
+    ]
     if faults:
         lines = "\n".join(f"  workspaces.{name}.rules.{fault}" for fault in faults)
         raise ConfigError(
@@ -51,6 +59,7 @@ def rule_set_of(name: str, workspace: WorkspaceSettings, sinks: Collection[str] 
         ignore_plus_addresses=asked.ignore_plus_addresses,
         ignore_dots=asked.ignore_dots,
         leads=lead_rules_of(asked),
+        double_booking=double_booking_rules_of(asked.double_booking),
     )
 
 

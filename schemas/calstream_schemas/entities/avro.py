@@ -22,6 +22,7 @@ from calstream_schemas.entities.model import (
     Register,
     Stamp,
 )
+from calstream_schemas.entities.slot import slot_to_avro
 from calstream_schemas.key_loading import load_keys
 
 _KIND_BY_RECORD = {kind.record: kind for kind in KINDS.values()}
@@ -57,6 +58,7 @@ def encode_entity(entity: Entity, sealer: Sealer) -> bytes:
         "match_keys": list(entity.match_keys),
         "merge": _merge_to_avro(entity.merge) if entity.merge else None,
         "apart": list(entity.apart),
+        **slot_to_avro(entity),
         "created_at": entity.created_at,
         "cause": {
             "observation_id": entity.cause.observation_id,
