@@ -27,7 +27,6 @@ class Town:
     def __init__(self, now: int) -> None:
         self.workspace = Workspace()
         self.now = now
-        self.dropped: list[Observation] = []
         self.log: list[Observation] = []
 
     def receives(self, webhooks: Iterable[Webhook]) -> None:
@@ -44,10 +43,10 @@ class Town:
         drawn = [made]
         while drawn:
             said = follow(self.workspace, drawn.pop(), CALENDAR_TO_CRM, CONSEQUENCES)
-            drawn.extend([self._applies(each) for each in list(said)])
+            drawn.extend([self._applies(each, drawn=True) for each in list(said)])
         return [change.after for change in made]
 
-    def _applies(self, observation: Observation) -> list[Change]:
+    def _applies(self, observation: Observation, *, drawn: bool = False) -> list[Change]:
         state, rules = self.workspace, CALENDAR_TO_CRM
         if observation.fact in ERASURE_FACTS:
             step = erase(state, observation, rules)
@@ -57,8 +56,8 @@ class Town:
         else:
             erasure = suppressed_by(state, observation, rules) if state.erasures else None
             if erasure is not None:
-                self.dropped.append(observation)
-                self._keeps(after_dropping(state, erasure, observation))
+                if not drawn:
+                    self._keeps(after_dropping(state, erasure, observation))
                 return []
             made = resolve(state, observation, rules)
         changes = [Change(state.put(entity), entity, observation) for entity in made]

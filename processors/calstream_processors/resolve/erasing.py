@@ -146,7 +146,10 @@ def cluster(state: WorkspaceState, workspace: str, contact: str) -> Iterator[Ent
 def belongings(
     state: WorkspaceState, contacts: Sequence[Entity]
 ) -> tuple[list[Entity], list[Entity]]:
-    """What refers to a person, and the bookings that had nobody else and what is said of them."""
+    """What refers to a person, and the bookings that had nobody else.
+
+    A message that tells of somebody refers to them, whoever it is sent to.
+    """
     theirs = dict(
         _referring(state, _CONTACT, (id_ for contact in contacts for id_ in contact.copies))
     )
@@ -159,7 +162,6 @@ def belongings(
         referring = dict(_referring(state, _BOOKING, booking.copies))
         if all(key in theirs for key, one in referring.items() if one.kind == "attendance"):
             bookings[booking.key] = booking
-            theirs |= {key: one for key, one in referring.items() if one.kind in _EMPTIED}
     return list(theirs.values()), list(bookings.values())
 
 

@@ -158,8 +158,9 @@ class Resolution:
             self.work[RESOLVER_STATE.name].put(key, workspace.assignments.encode())
 
     def _apply_drawn(self, drawn: Observation) -> list[Change]:
-        if self._is_dropped(drawn):
-            return []
+        workspace = self.workspace
+        if workspace.erasures and suppressed_by(workspace, drawn, workspace.rules) is not None:
+            return []  # it lies in no log: there is no key to destroy
         try:
             return self._apply(drawn)
         except RecordError as error:
