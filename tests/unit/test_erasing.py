@@ -13,6 +13,7 @@ from calstream_core.errors import Code, RecordError
 from calstream_core.sealing import contact_key, object_key
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.refold import refold
+from calstream_processors.resolve.suppression import suppressed_by
 from calstream_processors.resolve.versions import cause_of
 from calstream_sandbox.calendar_live.builder import Webhook
 from calstream_sandbox.calendar_live.calendar import Booking, Calendar
@@ -27,7 +28,7 @@ from calstream_sandbox.calendar_live.model import (
 from calstream_schemas.entities import Entity, NaturalId
 from calstream_schemas.erasure_facts import Done
 from calstream_schemas.erasures import ErasureState
-from calstream_schemas.observations import Fact
+from calstream_schemas.observations import Fact, rules_changed, tick
 
 BEGIN = datetime(2026, 11, 20, 9, tzinfo=UTC)
 LINE = "+14155552671"
@@ -314,6 +315,14 @@ def test_what_a_sink_still_says_of_the_erased_is_dropped(story: Story) -> None:
     told = story.town.answers("booking", story.town.all("booking")[0].id, "hubspot", Done.NOTHING)
     assert told == []
     assert story.town.erasure(contact).waits_for == []
+
+
+def test_time_and_rules_are_never_dropped(story: Story) -> None:
+    story.books(TRIAL, story.person("jo"))
+    story.town.erases(story.town.all("contact")[0].id)
+    state, before = story.town.workspace, story.town.now - 1
+    for said in (tick("acme", before), rules_changed("acme", CALENDAR_TO_CRM, "e", before)):
+        assert suppressed_by(state, said, CALENDAR_TO_CRM) is None
 
 
 def test_nobody_is_erased_who_is_not_there(story: Story) -> None:

@@ -45,17 +45,19 @@ def _apply(copy: Copy, observation: Observation) -> Copy:
         before = registers.get(statement.group)
         stamp = _clamp(statement.stamp, observation.received_at, clamped)
         registers[statement.group] = state(before, statement.values, stamp)
-    gone = copy.gone or observation.fact is Fact.GONE
+    gone_at = copy.gone_at
+    if observation.fact is Fact.GONE:
+        gone_at = max(gone_at or 0, observation.occurred_at)
     remembered = tuple(sorted(clamped.items())[-MAX_CLAMPED:])
     same = (
-        gone == copy.gone
+        gone_at == copy.gone_at
         and remembered == copy.clamped
         and all(registers[g] is copy.registers.get(g) for g in registers)
     )
     if same and (copy.registers or not observation.statements):
         # a copy without any register is news the first time: the object exists
         return copy
-    return Copy(copy.id, copy.role, registers, gone, remembered)
+    return Copy(copy.id, copy.role, registers, gone_at, remembered)
 
 
 def join_clamped(one: Clamped, other: Clamped) -> Clamped:

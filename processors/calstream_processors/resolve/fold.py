@@ -3,35 +3,49 @@
 from collections.abc import Iterable
 
 from calstream_processors.resolve.register import canonical
+from calstream_processors.time.shifted import SCHEDULE, shifted
 from calstream_schemas.entities import Copy, Decision, Kind, Register, Value, Values
+from calstream_schemas.observations import DECIDERS
 from calstream_schemas.rule_sets import RuleSet
 
 Candidate = tuple[Copy, Register]
+
+SETTLED = "settled"
+"""The rule of a group that a person has decided."""
 
 
 def fold(kind: Kind, copies: Iterable[Copy], rules: RuleSet) -> tuple[Values, dict[str, Decision]]:
     """The truth of an entity.
 
-    For each group: the owner decides if it has spoken; else the newest of the others, then the
-    precedence of systems, then the value. What Calstream itself wrote somewhere never counts as
-    that system speaking. An object that is gone speaks where none of its system's that stand does:
-    a hold gives way to the event that it became.
+    For each group: a person's decision stands until a system speaks anew; then the owner decides if
+    it has spoken; else the newest of the others, then the precedence of systems, then the value.
+    What Calstream itself wrote somewhere never counts as that system speaking; only where nobody
+    speaks any more, because the last word was overwritten or its object belongs to another entity
+    now, the newest of what was written stands (`kept`): a value that nobody took back is not lost.
+    An object that is gone speaks where none of its system's that stand does: a hold gives way to
+    the event that it became.
 
     Returns:
-        The values of every group that somebody spoke of (a field that was not said is None), and
-        the decision for each such group.
+        The values of every group that a copy has (a field that was not said is None), and the
+        decision for each such group.
     """
     held = list(copies)
     values: dict[str, Value] = {}
     decisions: dict[str, Decision] = {}
     for group in kind.groups:
         spoken = spoken_of(held, group.name)
-        if not spoken:
+        if spoken:
+            (copy, register), rule = _decide(spoken, rules.owner(kind.name, group.name), rules)
+        elif written := _written(held, group.name):
+            (copy, register), rule = max(written, key=lambda each: _rank(each, rules)), "kept"
+        else:
             continue
-        (copy, register), rule = _decide(spoken, rules.owner(kind.name, group.name), rules)
         decisions[group.name] = Decision(copy.id, rule)
+        said = register.values
+        if rules.zone_shifts and group.name == SCHEDULE:
+            said = shifted(register, rules)
         for field in group.fields:
-            values[field.name] = register.values.get(field.name)
+            values[field.name] = said.get(field.name)
     return values, decisions
 
 
@@ -44,7 +58,28 @@ def spoken_of(copies: Iterable[Copy], group: str) -> list[Candidate]:
     ]
     if len(spoken) < 2:  # noqa: PLR2004 - nothing to choose from
         return spoken
+    spoken = _unsettled(spoken)
     return sorted(_standing(spoken), key=lambda candidate: candidate[0].id)
+
+
+def _unsettled(spoken: list[Candidate]) -> list[Candidate]:
+    """What was said since a person decided; where nothing was, the person's word alone.
+
+    The words that the person has heard count no longer, also once another system speaks anew.
+    """
+    settled = [each for each in spoken if each[0].role == DECIDERS]
+    if not settled:
+        return spoken
+    last = max(settled, key=lambda each: (each[1].modified_at, each[0].id))
+    since = last[1].modified_at
+    anew = [e for e in spoken if e[0].role != DECIDERS and e[1].changed_at > since]
+    return anew or [last]
+
+
+def _written(copies: list[Copy], group: str) -> list[Candidate]:
+    """The copies that hold what Calstream wrote there, where nobody speaks for themselves."""
+    held = [(copy, copy.registers[group]) for copy in copies if group in copy.registers]
+    return _standing(held)
 
 
 def _standing(spoken: list[Candidate]) -> list[Candidate]:
@@ -55,6 +90,8 @@ def _standing(spoken: list[Candidate]) -> list[Candidate]:
 
 
 def _decide(spoken: list[Candidate], owner: str | None, rules: RuleSet) -> tuple[Candidate, str]:
+    if spoken[0][0].role == DECIDERS:  # then it is alone
+        return spoken[0], SETTLED
     of_owner = [candidate for candidate in spoken if candidate[0].role == owner]
     if of_owner:
         return max(of_owner, key=lambda candidate: _rank(candidate, rules)), "owner"

@@ -10,6 +10,7 @@ from calstream_core.sealing import Erased, KeyName, Seal, Sealer, contact_key, o
 from calstream_schemas import codec
 from calstream_schemas.cells import from_avro, to_avro
 from calstream_schemas.codec import Decoded, Poison
+from calstream_schemas.entities.due import expires_at
 from calstream_schemas.entities.fields import CONTACT, KINDS, Kind, kind_of
 from calstream_schemas.entities.head import targets_of
 from calstream_schemas.entities.model import (
@@ -57,6 +58,8 @@ def encode_entity(entity: Entity, sealer: Sealer) -> bytes:
         "targets": list(targets_of(entity)),
         "match_keys": list(entity.match_keys),
         "merge": _merge_to_avro(entity.merge) if entity.merge else None,
+        "expires_at": expires_at(entity),
+        "deleted_at": entity.deleted_at,
         "apart": list(entity.apart),
         **slot_to_avro(entity),
         "created_at": entity.created_at,
@@ -170,7 +173,7 @@ def _copy_to_avro(kind: Kind, copy: Copy, seal: Seal) -> dict[str, Any]:
     return {
         **copy.id._asdict(),
         "role": copy.role,
-        "gone": copy.gone,
+        "gone_at": copy.gone_at,
         "clamped": [{"modified_at": m, "received_at": r} for m, r in copy.clamped],
         "registers": [
             {
@@ -217,6 +220,7 @@ def _entity(kind: Kind, body: dict[str, Any], sealer: Sealer) -> Entity:
         apart=tuple(body["apart"]),
         erasing_since=body["erasing_since"],
         erased_at=body["erased_at"],
+        deleted_at=body["deleted_at"],
     )
 
 
@@ -259,6 +263,6 @@ def _copy_from_avro(kind: Kind, item: dict[str, Any], sealer: Sealer) -> Copy:
         id=NaturalId(item["system"], item["object_type"], item["object_id"]),
         role=item["role"],
         registers=registers,
-        gone=item["gone"],
+        gone_at=item["gone_at"],
         clamped=tuple((each["modified_at"], each["received_at"]) for each in item["clamped"]),
     )
