@@ -49,7 +49,7 @@ class Erasure:
         people: keyed hashes by which the person is known again.
         opt_outs: withdrawals that go on to count.
         receipts: in the order in which they came.
-        dropped: how many facts came afterwards and were dropped.
+        dropped: how many facts came afterwards and were dropped, and how often it was asked again.
     """
 
     workspace: str

@@ -53,6 +53,9 @@ class Topic:
             settings |= {
                 # a sink that is a day behind still sees every version
                 "min.compaction.lag.ms": str(_DAY_MILLISECONDS),
+                # what an erased person's older versions have in the clear goes, also where little
+                # is written
+                "max.compaction.lag.ms": str(7 * _DAY_MILLISECONDS),
                 # a sink that was away for a week still learns of a deletion
                 "delete.retention.ms": str(7 * _DAY_MILLISECONDS),
             }

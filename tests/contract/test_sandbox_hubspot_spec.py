@@ -274,6 +274,15 @@ def test_batches_of_objects_fit_the_specification(judge: Judge) -> None:
     judge.call("POST", f"{batch}/archive", 204, json={"inputs": [{"id": ids[0]}]})
 
 
+def test_a_deletion_for_ever_fits_the_specification(judge: Judge) -> None:
+    contacts = f"{judge.version.objects}/contacts"
+    made = judge.call("POST", contacts, 201, json=_contact("jo@example.com"))
+    judge.call("POST", f"{contacts}/gdpr-delete", 204, json={"objectId": made["id"]})
+    barred = {"objectId": "No@example.com", "idProperty": "email"}  # nobody has it
+    judge.call("POST", f"{contacts}/gdpr-delete", 204, json=barred)
+    judge.call("POST", contacts, 400, json=_contact("no@example.com"))
+
+
 def test_a_partial_upsert_fits_the_specification(judge: Judge) -> None:
     judge.call("POST", f"{judge.version.properties}/contacts", 201, json=PROPERTY)
     contacts = f"{judge.version.objects}/contacts"

@@ -110,6 +110,16 @@ RUN_ELSEWHERE = {
     "calstream contact unmerge KEY --yes": "pipeline/test_identity",
     "calstream contact apart": "pipeline/test_identity",
     "calstream contact apart KEY OTHER --yes": "pipeline/test_identity",
+    "calstream consent show KEY": "pipeline/test_erasure",
+    **dict.fromkeys(
+        (
+            "calstream erase",
+            "calstream erase --contact KEY --again",
+            "calstream erase --contact acme --email jo.park@example.com",
+            "calstream erase --contact acme --email jo.park@example.com --dry-run",
+        ),
+        "pipeline/test_erasure",
+    ),
     **dict.fromkeys(
         (
             "calstream bench engine",
@@ -146,6 +156,7 @@ NEEDED = {
     "calstream audit show": "KEY",
     "calstream entity list": "WORKSPACE",
     "calstream review list": "WORKSPACE",
+    "calstream consent show": "acme --email jo.park@example.com",
     "calstream conflict list": "WORKSPACE",
     "calstream webhook send": "FILE",
     "calstream topic tail": "NAME",

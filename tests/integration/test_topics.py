@@ -27,6 +27,7 @@ NAMES = {
     "resolver.state",
     "conflicts",
     "match-reviews",
+    "erasures",
     "audit",
     "erasures",
     "processors.dead",

@@ -317,18 +317,28 @@ class WorkspaceKeys:
 
     def known_leaf(self, key_id: str, leaf: str) -> AESSIV | None:
         """See `Keys`."""
-        if self.known(key_id) is None:
-            name, _ = self.cache.bytes_of(key_id) or (HASH, None)
-            nodes = [node_name(name, key_id, leaf[:depth]) for depth in range(1, DEPTH + 1)]
-            found = self._store.fetch(
-                lambda connection: key_table.with_names(connection, self._workspace, nodes)
+        if self.known(key_id) is not None:
+            _, root = self.cache.bytes_of(key_id) or (HASH, None)
+            return None if root is None else AESSIV(descend(root, leaf))
+        name, _ = self.cache.bytes_of(key_id) or (HASH, None)
+        nodes = [node_name(name, key_id, leaf[:depth]) for depth in range(1, DEPTH + 1)]
+        found = self._node(nodes)
+        if found is None:
+            self._take(
+                self._store.fetch(
+                    lambda connection: key_table.with_names(connection, self._workspace, nodes)
+                )
             )
-            for stored, node in found:
-                if node is not None:
-                    return AESSIV(descend(node, leaf[len(digits_of(stored.name)) :]))
-            return None
-        _, root = self.cache.bytes_of(key_id) or (HASH, None)
-        return None if root is None else AESSIV(descend(root, leaf))
+            found = self._node(nodes)
+        return None if found is None else AESSIV(descend(found[1], leaf[len(found[0]) :]))
+
+    def _node(self, nodes: Iterable[KeyName]) -> tuple[str, bytes] | None:
+        """The digits of the node among these that is at hand, and the node."""
+        for name in nodes:
+            _, node = self.cache.bytes_of(self.cache.id_of(name) or "") or (HASH, None)
+            if node is not None:
+                return digits_of(name), node
+        return None
 
     def make(self, names: Iterable[KeyName]) -> None:
         """See `Keys`."""

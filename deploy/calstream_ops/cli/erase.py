@@ -1,7 +1,6 @@
 """`calstream erase`: destroys what is known of a person, and shows who has done their part."""
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -9,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from calstream_core.errors import Code, UnavailableError
-from calstream_core.kafka import partition_of
 from calstream_ops.cli.completion import workspace_names
 from calstream_ops.cli.entity import find_entity
 from calstream_ops.cli.session import Session, session_of
@@ -21,13 +19,12 @@ from calstream_ops.inspection.erasure_log import (
     describe_erasure,
     erasure_plan,
     erasures_of,
-    read_erasure,
+    follow_erasure,
 )
 from calstream_ops.inspection.keys import existing_keys
 from calstream_ops.inspection.log_reader import LogReader
 from calstream_schemas.entities import Entity
 from calstream_schemas.erasures import Erasure, ErasureState
-from calstream_schemas.topics import ERASURES, full_name
 
 _TIMEOUT_SECONDS = 30
 
@@ -52,6 +49,10 @@ def erase(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Destroy the keys anew, after older ones were restored."),
+    ] = False,
     deadline_days: Annotated[
         float,
         typer.Option(
@@ -91,12 +92,14 @@ def erase(
             session.terminal.answer(_plan_data(plan), *_plan_text(plan))
             session.terminal.say("Nothing was done. The same command with --yes does it.")
             return
+    if plan is not None or (again and not dry_run):
         order = erasure_order(person, _systems(session, person.workspace), deadline_days, by)
         sealer = existing_keys(session.settings)(person.workspace)
         desk = DecisionDesk(session.bootstrap_servers, session.settings.kafka, _TIMEOUT_SECONDS)
         desk.hand_in(order, person.key, sealer)
     if not dry_run:
-        found = _until_done(session, person, timeout_seconds)
+        dropped = found.dropped + again if found is not None else 0
+        found = _until_done(session, person, dropped, timeout_seconds)
     assert found is not None
     data = describe_erasure(found)
     session.terminal.answer(data, *_erasure_text(data))
@@ -166,32 +169,33 @@ def _agreed(session: Session, plan: ErasurePlan) -> bool:
     return typer.confirm("Erase this person? There is no way back.", err=True)
 
 
-def _until_done(session: Session, person: Entity, timeout_seconds: float) -> Erasure:
-    """Follows an erasure; returns it when it is done, or as it stands when the time is over."""
-    kafka, workspace = session.settings.kafka, person.workspace
-    topic, partition = full_name(ERASURES, kafka), partition_of(workspace, kafka.partitions)
-    give_up_at = time.monotonic() + timeout_seconds
-    newest: Erasure | None = None
+def _until_done(session: Session, person: Entity, dropped: int, timeout_seconds: float) -> Erasure:
+    """Follows an erasure; returns it when it is done, or as it stands when the time is over.
+
+    Args:
+        session: the command's.
+        person: whom.
+        dropped: how many dropped facts the record that is waited for has at least.
+        timeout_seconds: how long to stay.
+    """
     with LogReader(session.bootstrap_servers) as reader, session.terminal.progress() as progress:
         line = progress.add_task("erasing")
-        begin = reader.ranges([topic], [partition])[topic, partition].begin
-        for record in reader.follow({(topic, partition): begin}):
-            if record is not None and record.value is not None:
-                erasure = read_erasure(record.key, record.value)
-                if erasure.workspace == workspace and f"contact/{person.id}" in erasure.entities:
-                    newest = erasure
-                    progress.update(line, description=_line(erasure))
-            elif newest is not None and newest.state is ErasureState.DONE:
-                return newest
-            if time.monotonic() > give_up_at:
-                break
+        newest = follow_erasure(
+            reader,
+            session.settings.kafka,
+            person,
+            dropped=dropped,
+            timeout_seconds=timeout_seconds,
+            told=lambda erasure: progress.update(line, description=_line(erasure)),
+        )
     if newest is None:
         raise UnavailableError(
             Code.STACK_NOT_RUNNING,
             f"Nothing is heard of the erasure for {timeout_seconds:.0f} s.",
             hint="Do the processors run?",
         )
-    session.terminal.say("It goes on; the same command shows how far it is.")
+    if newest.state is not ErasureState.DONE:
+        session.terminal.say("It goes on; the same command shows how far it is.")
     return newest
 
 

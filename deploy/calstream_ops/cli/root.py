@@ -77,6 +77,9 @@ COMMANDS = {
     "generate": Entry("generate:app", "Write documents from the code and the settings.", _LOOK),
     "entity": Entry("entity:app", "Show what is known of a person or booking, and why.", _LOOK),
     "contact": Entry("contact:app", "Decide who is who: merge, unmerge, keep apart.", _LOOK),
+    "consent": Entry(
+        "consent:app", "Show what a person agreed to, with every grant and withdrawal.", _LOOK
+    ),
     "erase": Entry(
         "erase:app", "Erase a person, here and at every system; show who has done it.", _LOOK
     ),

@@ -1,8 +1,8 @@
-"""The cases in which people have a hand: an edit in the CRM, and who is who."""
+"""The cases in which people have a hand: an edit in the CRM, who is who, and an erasure."""
 
 import asyncio
 
-from calstream_ops.demo.case import Case, Result, add_person, book, seen
+from calstream_ops.demo.case import ONE, Case, Result, add_person, book, seen
 from calstream_ops.demo.crm import Crm
 from calstream_ops.demo.world import World
 from calstream_sandbox.calendar_live.model import Event
@@ -71,6 +71,33 @@ async def _merge(world: World) -> Result:
     )
 
 
+async def _erasure(world: World) -> Result:
+    person = add_person(world, "Noa Lindt")
+    event, webhooks = book(world, person, 24)
+    await world.send(webhooks)
+    before = seen(await world.quiet(), person, event)
+    contact = await asyncio.to_thread(world.truth.find, "contact", _attendee_id(person.id))
+    done = await asyncio.to_thread(world.truth.erase, contact)
+    erased = seen(await world.quiet(), person, event)
+    await world.send(webhooks)
+    repeated = seen(await world.quiet(), person, event)
+    again, more = book(world, person, 26)
+    await world.send(more)
+    newcomer = seen(await world.quiet(), person, again)
+    nobody = {"contacts": 0, "meetings": 0, "linked": True}
+    return Result(
+        "a booking; its person is erased; the same webhook again; another booking",
+        {"booked": ONE, "done": True, "erased": nobody, "repeated": nobody, "again": ONE},
+        {
+            "booked": before,
+            "done": done,
+            "erased": erased,
+            "repeated": repeated,
+            "again": newcomer,
+        },
+    )
+
+
 def _attendees(crm: Crm, *events: Event) -> list[list[str]]:
     """Whom the meeting of each event is linked to."""
     return [[who for id_ in crm.meetings_of(e.id) for who in crm.attendees[id_]] for e in events]
@@ -84,5 +111,9 @@ def _attendee_id(id_: str) -> NaturalId:
     return NaturalId("calendar_live", "attendee", id_)
 
 
-DECIDED_CASES = (Case("crm-edit", _crm_edit), Case("merge-and-unmerge", _merge))
+DECIDED_CASES = (
+    Case("crm-edit", _crm_edit),
+    Case("merge-and-unmerge", _merge),
+    Case("erasure", _erasure),
+)
 """In the order in which they run."""

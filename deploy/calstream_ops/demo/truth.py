@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 from calstream_core.clock import now_microseconds
 from calstream_core.settings import Settings
-from calstream_ops.decision import DecisionDesk, decision
+from calstream_ops.decision import DecisionDesk, decision, erasure_order
 from calstream_ops.inspection.entity_log import EntityLog, not_found
+from calstream_ops.inspection.erasure_log import follow_erasure
 from calstream_ops.inspection.keys import existing_keys
 from calstream_ops.inspection.log_reader import LogReader
 from calstream_schemas.entities import Entity, NaturalId, Stamp, Value
+from calstream_schemas.erasures import ErasureState
 from calstream_schemas.observations import (
     NO_VERSION,
     Fact,
@@ -60,6 +62,16 @@ class Truth:
     def unmerge(self, one: Entity) -> None:
         """Takes a merge back."""
         self._tell(decision(Fact.UNMERGE, one, None, _DECIDED_BY), one.key)
+
+    def erase(self, contact: Entity) -> bool:
+        """Erases a person at every sink and here; tells whether it is done."""
+        systems = tuple(sorted(self._settings.sinks))
+        self._tell(erasure_order(contact, systems, 1, _DECIDED_BY), contact.key)
+        with LogReader(self._bootstrap_servers) as reader:
+            found = follow_erasure(
+                reader, self._settings.kafka, contact, timeout_seconds=_TIMEOUT_SECONDS
+            )
+        return found is not None and found.state is ErasureState.DONE and not found.waits_for
 
     def edited(self, entity: Entity, object_id: str, group: str, **values: Value) -> None:
         """Tells that somebody edited an object in the CRM, as its webhook would.

@@ -124,14 +124,17 @@ class EntityLog:
             )
         return [found[key] for key in sorted(found)]
 
-    def newest(self, workspace: str) -> Iterator[Entity]:
-        """The newest version of each entity of a workspace, by key.
+    def newest(self, workspace: str, kind: str | None = None) -> Iterator[Entity]:
+        """The newest version of each entity of a workspace, or of a kind of it, by key.
 
         Raises:
             ConfigError: the workspace has no key here.
             RecordError: one can't be read.
         """
-        found = {record.key: record for record in self._scan(workspace)}
+        prefix = f"{workspace}/{kind}/" if kind is not None else f"{workspace}/"
+        found = {
+            record.key: record for record in self._scan(workspace) if record.key.startswith(prefix)
+        }
         for key in sorted(found):
             entity = self._decoded(found[key]).entity
             if entity is not None:

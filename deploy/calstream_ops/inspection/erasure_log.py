@@ -1,6 +1,7 @@
 """Reads the erasures of a workspace from the log, and says what a new one would take. No writes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.state import Workspace
 from calstream_schemas.codec import Poison
 from calstream_schemas.entities import Entity
-from calstream_schemas.erasures import Erasure, decode_erasure
+from calstream_schemas.erasures import Erasure, ErasureState, decode_erasure
 from calstream_schemas.topics import ERASURES, full_name
 
 
@@ -86,6 +87,47 @@ def erasures_of(reader: LogReader, kafka: KafkaSettings, workspace: str) -> list
     }
     found = [read_erasure(key, value) for key, value in newest.items()]
     return sorted(found, key=lambda erasure: (erasure.asked_at, erasure.id))
+
+
+def follow_erasure(
+    reader: LogReader,
+    kafka: KafkaSettings,
+    contact: Entity,
+    *,
+    dropped: int = 0,
+    timeout_seconds: float,
+    told: Callable[[Erasure], object] = lambda _: None,
+) -> Erasure | None:
+    """Follows an erasure until it is done; blocks.
+
+    Args:
+        reader: reads the topic.
+        kafka: its name and the number of partitions.
+        contact: whom.
+        dropped: how many dropped facts the record that is waited for has at least.
+        timeout_seconds: after which it is returned as it stands; None if nothing was heard of it.
+        told: of every record.
+
+    Raises:
+        RecordError: a record can't be read.
+        UnavailableError: the broker does not answer.
+    """
+    topic = full_name(ERASURES, kafka)
+    place = (topic, partition_of(contact.workspace, kafka.partitions))
+    give_up_at = time.monotonic() + timeout_seconds
+    newest: Erasure | None = None
+    for record in reader.follow({place: reader.ranges([topic], [place[1]])[place].begin}):
+        if record is not None and record.value is not None:
+            erasure = read_erasure(record.key, record.value)
+            theirs = f"contact/{contact.id}" in erasure.entities
+            if erasure.workspace == contact.workspace and theirs:
+                newest = erasure
+                told(erasure)
+        elif newest is not None and newest.state is ErasureState.DONE and newest.dropped >= dropped:
+            return newest
+        if time.monotonic() > give_up_at:
+            break
+    return newest
 
 
 def read_erasure(key: str, value: bytes) -> Erasure:

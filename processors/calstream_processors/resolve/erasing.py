@@ -63,8 +63,10 @@ def erase(state: WorkspaceState, observation: Observation, rules: RuleSet) -> St
 def _begin(state: WorkspaceState, observation: Observation, order: ErasureOrder) -> Step:
     contacts = list(cluster(state, observation.workspace, observation.about or ""))
     survivor = contacts[0]
-    if survivor.erased_at is not None or survivor.erasing_since is not None:
+    if survivor.erasing_since is not None:
         return Step()
+    if survivor.erased_at is not None:
+        return _again(state, observation, survivor)
     theirs, bookings = belongings(state, contacts)
     at, cause = observation.received_at, cause_of(observation)
     going = [*contacts, *bookings]
@@ -92,6 +94,16 @@ def _begin(state: WorkspaceState, observation: Observation, order: ErasureOrder)
         for entity in going
     )
     return Step(made, erasure)
+
+
+def _again(state: WorkspaceState, observation: Observation, contact: Entity) -> Step:
+    """Has the keys destroyed anew, after somebody restored older ones."""
+    erasure = state.erasures.of_entity(contact.kind, contact.id)
+    if erasure is None:
+        raise RecordError(Code.ENTITY_NOT_FOUND, f"There is no erasure of {contact.key}.")
+    after = replace(erasure, state=ErasureState.SWEEPING, dropped=erasure.dropped + 1)
+    version = replace(contact, version=contact.version + 1, cause=cause_of(observation))
+    return Step((version,), after)
 
 
 def _answered(
@@ -134,7 +146,10 @@ def cluster(state: WorkspaceState, workspace: str, contact: str) -> Iterator[Ent
 def belongings(
     state: WorkspaceState, contacts: Sequence[Entity]
 ) -> tuple[list[Entity], list[Entity]]:
-    """What refers to a person, and the bookings that had nobody else and what is said of them."""
+    """What refers to a person, and the bookings that had nobody else.
+
+    A message that tells of somebody refers to them, whoever it is sent to.
+    """
     theirs = dict(
         _referring(state, _CONTACT, (id_ for contact in contacts for id_ in contact.copies))
     )
@@ -147,7 +162,6 @@ def belongings(
         referring = dict(_referring(state, _BOOKING, booking.copies))
         if all(key in theirs for key, one in referring.items() if one.kind == "attendance"):
             bookings[booking.key] = booking
-            theirs |= {key: one for key, one in referring.items() if one.kind in _EMPTIED}
     return list(theirs.values()), list(bookings.values())
 
 

@@ -193,7 +193,10 @@ class Resolution:
             self.work[RESOLVER_STATE.name].put(key, workspace.assignments.encode())
 
     def _apply_drawn(self, drawn: Observation) -> list[Change]:
-        if self._is_dropped(drawn) or self._is_message_of_replay(drawn):
+        workspace = self.workspace
+        if workspace.erasures and suppressed_by(workspace, drawn, workspace.rules) is not None:
+            return []  # it lies in no log: there is no key to destroy
+        if self._is_message_of_replay(drawn):
             return []
         try:
             return self._apply(drawn)

@@ -20,7 +20,7 @@ def cause_of(observation: Observation) -> Cause:
 def living(state: WorkspaceState, kind: str, natural_id: NaturalId) -> str | None:
     """The id of the entity that has an object, unless it was erased; see `IdentityIndex.find`."""
     found = state.index.find(kind, natural_id)
-    if found is None or not state.erasures.is_gone(kind, found):
+    if found is None or not state.erasures or not state.erasures.is_gone(kind, found):
         return found
     owners = state.index.owners(kind, natural_id)
     return next((id_ for id_ in owners if not state.erasures.is_gone(kind, id_)), None)
@@ -81,7 +81,7 @@ def pointing_at(
     made = []
     for key in keys:
         referrer = state.get(key)
-        if referrer is None or state.erasures.is_going(referrer):
+        if referrer is None or (state.erasures and state.erasures.is_going(referrer)):
             continue
         references = dict(referrer.references)
         for _group, field in kind_of(referrer.kind).references:

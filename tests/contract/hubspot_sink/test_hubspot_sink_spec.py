@@ -17,6 +17,7 @@ from tests.contract.hubspot_sink.conftest import (
     write,
 )
 
+from calstream_sinks.api import Going
 from calstream_sinks.hubspot import HubSpotSink
 
 ALL_CALLS = {
@@ -27,10 +28,12 @@ ALL_CALLS = {
     "POST contacts/batch/read",
     "POST contacts/batch/update",
     "POST contacts/batch/upsert",
+    "POST contacts/gdpr-delete",
     "GET meetings",
     "GET meetings/groups",
     "POST meetings",
     "POST meetings/groups",
+    "POST meetings/batch/archive",
     "POST meetings/batch/create",
     "POST meetings/batch/read",
     "POST meetings/batch/update",
@@ -56,6 +59,8 @@ async def test_every_kind_of_call_is_as_the_specification_says(
     unsure = changed(bare, booking(1), view, external_id=None, outcome_unknown=True)
     await bare.deliver([unsure])
     assert len(simulator.objects("meetings")) == 1
+    await bare.erase("booking", [Going(booking(1), ())])
+    await bare.erase("contact", [Going(person(1), ())])
     for request in recorder.requests:
         check_request(vendor_specs, request)
     methods = [request.method for request in recorder.requests]

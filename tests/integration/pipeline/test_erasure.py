@@ -197,6 +197,10 @@ def test_nothing_gives_an_erased_person_back(installation: Installation, broker_
     _assert_erased(installation, traces, scene, [one, two])
     assert traces.places_of(scene.secrets) == scene.nowhere
 
+    assert scene.run("erase", "--contact", one.key, "--again")["state"] == "done"
+    (kept,) = scene.run("consent", "show", one.key)["consents"]
+    assert [each["granted"] for each in kept["history"]] == [True, False]
+
     # who books again is somebody new, who has not agreed to anything
     again = scene.book(TRIAL, scene.jo)
     newcomer = eventually(lambda: scene.contact(scene.jo))
@@ -207,6 +211,26 @@ def test_nothing_gives_an_erased_person_back(installation: Installation, broker_
     consents = scene.newest("consent").values()
     theirs = [one for one in consents if one.references.get("contact_ref") == newcomer.id]
     assert [consent.values["granted"] for consent in theirs] == [False]
+
+    _erase_while_the_vendor_is_down(installation, traces, scene, other)
+
+
+def _erase_while_the_vendor_is_down(
+    installation: Installation, traces: Traces, scene: Scene, person: Entity
+) -> None:
+    """The keys go at the deadline; the vendor's receipt comes when it can."""
+    address = scene.kim.email
+    assert traces.opened([address])[address]
+    installation.hubspot.fault("objects/2026-09/contacts/gdpr-delete", status=503, count=1000)
+    erase = ("erase", "--contact", person.key)
+    told = scene.run(*erase, "--yes", "--deadline-days", "0")
+    assert told["state"] == "done"
+    assert f"hubspot contact/{person.id}" in told["waits_for"]
+    assert traces.opened([address]) == {address: set()}
+    assert installation.hubspot.crm().contacts_with_email(address)
+    installation.hubspot.clear_faults()
+    eventually(lambda: not scene.run(*erase)["waits_for"])
+    assert not installation.hubspot.crm().contacts_with_email(address)
 
 
 def _assert_that_the_search_finds_what_is_there(
