@@ -29,7 +29,6 @@ NAMES = {
     "match-reviews",
     "erasures",
     "audit",
-    "erasures",
     "processors.dead",
     "sink.crm.ledger",
     "sink.crm.dead",
