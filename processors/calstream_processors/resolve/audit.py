@@ -14,6 +14,7 @@ from calstream_core.sealing import Sealer
 from calstream_processors.resolve.consequences import Change
 from calstream_schemas.audit import NOBODY, START, Link, encode_audit_entry, hash_of
 from calstream_schemas.conflicts import Conflict
+from calstream_schemas.double_bookings import DOUBLE_BOOKING, DoubleBooking
 from calstream_schemas.entities import Entity, kind_of
 from calstream_schemas.entities.avro import content_hash
 from calstream_schemas.observations import DECISIONS, Fact, Observation
@@ -27,7 +28,7 @@ WRITER = "resolve"
 """Whose chain it is; there is one for each partition."""
 
 _MOST_CHANGES = 200
-"""Versions that one entry tells of; more are told by further entries."""
+"""Versions, and conflicts, that one entry tells of; more are told by further entries."""
 
 _MOST_CHARACTERS = 200
 _ALWAYS_TOLD = DECISIONS | {Fact.RULES, Fact.ERASE, Fact.ERASED}
@@ -84,11 +85,13 @@ class Told:
     Attributes:
         changes: the new versions.
         conflicts: those that were opened, changed or ended.
+        double_bookings: those that were opened, changed or cleared.
         is_refold: whether the rules stay, and entities were folded again all the same.
     """
 
     changes: list[Change] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
+    double_bookings: list[DoubleBooking] = field(default_factory=list)
     is_refold: bool = False
 
 
@@ -100,10 +103,14 @@ def entries_of(observation: Observation, told: Told, sealer: Sealer) -> Iterator
         told: what it did.
         sealer: the workspace's.
     """
-    changes, conflicts = told.changes, told.conflicts
+    changes = told.changes
+    conflicts = [
+        *(_conflict(each) for each in told.conflicts),
+        *(_double_booking(each) for each in told.double_bookings),
+    ]
     if not changes and not conflicts and observation.fact not in _ALWAYS_TOLD:
         return
-    for start in range(0, max(len(changes), 1), _MOST_CHANGES):
+    for start in range(0, max(len(changes), len(conflicts), 1), _MOST_CHANGES):
         objects: dict[str, int] = {}
         its = changes[start : start + _MOST_CHANGES]
         listed = [_change(change, observation.id, objects, sealer) for change in its]
@@ -111,7 +118,7 @@ def entries_of(observation: Observation, told: Told, sealer: Sealer) -> Iterator
             **_cause(observation, Fact.REFOLD if told.is_refold else observation.fact),
             "objects": list(objects),
             "changes": listed,
-            "conflicts": [] if start else [_conflict(each) for each in conflicts],
+            "conflicts": conflicts[start : start + _MOST_CHANGES],
         }
 
 
@@ -178,4 +185,14 @@ def _conflict(conflict: Conflict) -> dict[str, Any]:
         "group": conflict.group,
         "state": conflict.state,
         "rule": conflict.rule,
+    }
+
+
+def _double_booking(found: DoubleBooking) -> dict[str, Any]:
+    return {
+        "kind": DOUBLE_BOOKING,
+        "id": found.id,
+        "group": "",
+        "state": found.state,
+        "rule": found.rule or found.policy,
     }

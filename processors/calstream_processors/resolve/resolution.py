@@ -123,6 +123,7 @@ class Resolution:
             self._goes_on(observation, step, len(made))
         self._ask(made)
         double = workspace.double_bookings.settle(rules.double_booking, observation)
+        self.told.double_bookings += double
         work[CONFLICTS.name].put_all(
             (each.key.encode(), encode_double_booking(each), None) for each in double
         )
