@@ -20,6 +20,12 @@ from calstream_schemas.rule_sets import RULES, RuleSet
 RULE_SET = "rule_set"
 """The kind of an observation that is about a workspace's rules."""
 
+TICK = "tick"
+"""The kind of an observation that is about time alone."""
+
+CLOCK = "clock"
+"""The source that tells how time passes."""
+
 NO_VERSION = -1
 """The source version of a system that numbers nothing."""
 
@@ -38,10 +44,13 @@ class Fact(StrEnum):
     APART = "apart"  # somebody decided that `about` and `other` are two
     ERASE = "erase"  # somebody decided that what is known of the person `about` goes
     ERASED = "erased"  # a system answers that it has erased what it had
+    TICK = "tick"  # it is `occurred_at` now
 
 
 DECISIONS = frozenset({Fact.MERGE, Fact.UNMERGE, Fact.APART})
 """Facts that say who is who. They are made by people and recorded like every other fact."""
+
+_NO_ENTITY = frozenset({RULE_SET, TICK})
 
 ABOUT_RULES = frozenset({Fact.RULES, Fact.REFOLD})
 """Facts that are about a workspace's rules and no entity. Nothing happened but that."""
@@ -142,6 +151,26 @@ def rules_changed(workspace: str, rules: RuleSet, event: str, now: int) -> Obser
     )
 
 
+def tick(workspace: str, instant: int) -> Observation:
+    """The observation that it is so late now: the same one, whoever makes it.
+
+    Args:
+        workspace: whose time passes.
+        instant: microseconds.
+    """
+    natural_id = NaturalId(CLOCK, TICK, str(instant))
+    return Observation(
+        id=observation_id(CLOCK, str(instant), Fact.TICK, natural_id),
+        workspace=workspace,
+        fact=Fact.TICK,
+        kind=TICK,
+        natural_id=natural_id,
+        role=RULES,
+        received_at=instant,
+        occurred_at=instant,
+    )
+
+
 def encode_observation(observation: Observation, sealer: Sealer | None) -> bytes:
     """An observation's value for the topic.
 
@@ -230,12 +259,9 @@ def _opened(
     if isinstance(decoded, Poison):
         return decoded
     body = decoded.body
-    if (body["kind"] == RULE_SET) != (body["fact"] in ABOUT_RULES) or (
-        (body["rule_set"] is None) == (body["fact"] == Fact.RULES)
-    ):
-        return Poison(raw, Code.RECORD_UNREADABLE, "a rule set comes with the fact rules alone")
-    if body["kind"] not in KINDS and body["kind"] != RULE_SET:
-        return Poison(raw, Code.RECORD_UNREADABLE, f"there is no kind {body['kind']!r}")
+    fault = _fault(body)
+    if fault is not None:
+        return Poison(raw, Code.RECORD_UNREADABLE, fault)
     try:
         return _observation(body, sealer_of(body["workspace"]))
     except UnavailableError:
@@ -244,6 +270,19 @@ def _opened(
         return Poison(raw, error.code, error.message)
     except (KeyError, ValueError) as error:
         return Poison(raw, Code.RECORD_UNREADABLE, f"not an Observation: {error!r}")
+
+
+def _fault(body: dict[str, Any]) -> str | None:
+    kind, fact = body["kind"], body["fact"]
+    if (kind == RULE_SET) != (fact in ABOUT_RULES) or (
+        (body["rule_set"] is None) == (fact == Fact.RULES)
+    ):
+        return "a rule set comes with the fact rules alone"
+    if (kind == TICK) != (fact == Fact.TICK):
+        return "a tick comes with the fact tick alone"
+    if kind not in KINDS and kind not in _NO_ENTITY:
+        return f"there is no kind {kind!r}"
+    return None
 
 
 def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:

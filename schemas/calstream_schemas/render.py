@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from calstream_schemas.entities.due import due_fields
 from calstream_schemas.entities.fields import KINDS, Field, FieldType, Kind
 from calstream_schemas.entities.slot import slot_fields
 
@@ -138,6 +139,7 @@ def _identity() -> list[dict[str, Any]]:
             "default": [],
         },
         {"name": "merge", "type": ["null", merge], "default": None},
+        *due_fields(_MICROSECONDS),
         {
             "name": "apart",
             "type": texts,

@@ -137,6 +137,7 @@ class RuleSettings(_Model):
     conflict_window_seconds: int = Field(default=600, ge=0, le=7 * 24 * 3600)
     ignore_plus_addresses: bool = False
     ignore_dots: bool = False
+    tombstone_after_days: int = Field(default=40, ge=40, le=3650)
     double_booking: DoubleBookingSettings = Field(default_factory=DoubleBookingSettings)
     lead_source: Annotated[str, StringConstraints(max_length=200)] = "calendar.live"
     scoring: ScoringSettings = Field(default_factory=ScoringSettings)

@@ -14,9 +14,8 @@ from calstream_ops.inspection.entity_log import EntityLog
 from calstream_ops.inspection.keys import existing_keys
 from calstream_ops.inspection.log_reader import LogReader
 from calstream_ops.inspection.refold_report import rehearsal_of, shown_changes
-from calstream_ops.inspection.rules_log import rules_in_force
+from calstream_ops.inspection.wanted_rules import WantedRules, wanted_rules
 from calstream_ops.refold_desk import RefoldDesk
-from calstream_processors.resolve.rule_settings import rule_set_in
 from calstream_schemas.rule_sets import RuleSet
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -71,7 +70,9 @@ def apply(
         _show(session, _plans(session, workspace))
         session.terminal.say("Nothing was done. `calstream rules apply --yes` does it.")
         return
-    wanted = {name: _asked(session, name) for name in _names(session, workspace)}
+    with LogReader(session.bootstrap_servers) as reader:
+        found = _wanted(session, reader, _log(session, reader), workspace)
+    wanted = {name: its.wanted for name, its in found.items()}
     desk = RefoldDesk(session.bootstrap_servers, session.settings.kafka)
     with session.terminal.progress() as shown:
         sent = desk.hand_in(wanted, "apply", timeout_seconds, refold_progress(shown))
@@ -89,30 +90,45 @@ def _names(session: Session, workspace: str | None) -> list[str]:
     return list(session.settings.workspaces)
 
 
-def _asked(session: Session, name: str) -> RuleSet:
-    return rule_set_in(session.settings, name)
+def _log(session: Session, reader: LogReader) -> EntityLog:
+    return EntityLog(reader, session.settings.kafka, existing_keys(session.settings))
+
+
+def _wanted(
+    session: Session, reader: LogReader, log: EntityLog, workspace: str | None
+) -> dict[str, WantedRules]:
+    return wanted_rules(session.settings, reader, log, _names(session, workspace))
 
 
 def _plans(session: Session, workspace: str | None) -> list[dict[str, Any]]:
-    wanted = {name: _asked(session, name) for name in _names(session, workspace)}
-    keys = existing_keys(session.settings)
-    kafka = session.settings.kafka
-    plans = []
     with LogReader(session.bootstrap_servers) as reader:
-        log = EntityLog(reader, kafka, keys)
-        for name, rule_set in wanted.items():
-            now = rules_in_force(reader, kafka, name)
-            would = rehearsal_of(log, name, now, rule_set)
-            plans.append(
-                {
-                    "workspace": name,
-                    "in_force": {"rule_set": now.id, "pattern": now.pattern},
-                    "settings": {"rule_set": rule_set.id, "pattern": rule_set.pattern},
-                    "changes": shown_changes(would.fields),
-                    "double_bookings": [shown_double_booking(e) for e in would.double_bookings],
-                }
-            )
-    return plans
+        log = _log(session, reader)
+        found = _wanted(session, reader, log, workspace)
+        return [_plan(log, name, its) for name, its in found.items()]
+
+
+def _plan(log: EntityLog, name: str, its: WantedRules) -> dict[str, Any]:
+    would = rehearsal_of(log, name, its.in_force, its.wanted)
+    return {
+        "workspace": name,
+        "in_force": _named(its.in_force),
+        "settings": _named(its.wanted),
+        "zone_changes": [
+            {
+                "zone": each.zone,
+                "wall_from": each.wall_from,
+                "wall_until": each.wall_until,
+                "offset_seconds": each.offset_seconds,
+            }
+            for each in its.zone_changes
+        ],
+        "changes": shown_changes(would.fields),
+        "double_bookings": [shown_double_booking(each) for each in would.double_bookings],
+    }
+
+
+def _named(rule_set: RuleSet) -> dict[str, str]:
+    return {"rule_set": rule_set.id, "pattern": rule_set.pattern, "tzdata": rule_set.tzdata}
 
 
 def _show(session: Session, plans: list[dict[str, Any]]) -> None:
@@ -127,6 +143,12 @@ def _show(session: Session, plans: list[dict[str, Any]]) -> None:
             f"{values} values and {len(changes) - values} deciders would change, "
             f"{len(double)} double bookings would open, change or be cleared"
         )
+        if each["zone_changes"]:
+            zones = sorted({change["zone"] for change in each["zone_changes"]})
+            shown.append(
+                f"the clocks of {', '.join(zones)} have changed with tzdata "
+                f"{each['settings']['tzdata']}: what is to come keeps its wall time"
+            )
         if changes:
             shown.append(change_table(changes))
         if double:

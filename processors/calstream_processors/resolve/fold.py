@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from calstream_processors.resolve.register import canonical
+from calstream_processors.time.shifted import SCHEDULE, shifted
 from calstream_schemas.entities import Copy, Decision, Kind, Register, Value, Values
 from calstream_schemas.rule_sets import RuleSet
 
@@ -30,8 +31,11 @@ def fold(kind: Kind, copies: Iterable[Copy], rules: RuleSet) -> tuple[Values, di
             continue
         (copy, register), rule = _decide(spoken, rules.owner(kind.name, group.name), rules)
         decisions[group.name] = Decision(copy.id, rule)
+        said = register.values
+        if rules.zone_shifts and group.name == SCHEDULE:
+            said = shifted(register, rules)
         for field in group.fields:
-            values[field.name] = register.values.get(field.name)
+            values[field.name] = said.get(field.name)
     return values, decisions
 
 

@@ -19,7 +19,7 @@ from calstream_processors.resolve.conflicts import conflict_changes
 from calstream_processors.resolve.consequences import Change, follow_up
 from calstream_processors.resolve.erasing import ERASURE_FACTS, erase
 from calstream_processors.resolve.matching import match_rules
-from calstream_processors.resolve.partition import Partition
+from calstream_processors.resolve.partition import Partition, tell_if_zones_differ
 from calstream_processors.resolve.questions import questions
 from calstream_processors.resolve.refold import refold
 from calstream_processors.resolve.refolds import Step
@@ -27,12 +27,14 @@ from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.rulebook import CONSEQUENCES
 from calstream_processors.resolve.state import Workspace
 from calstream_processors.resolve.suppression import after_dropping, suppressed_by
+from calstream_processors.resolve.ticking import burials, expiries, referring_no_more
+from calstream_processors.resolve.tombstones import bury
 from calstream_schemas.conflicts import encode_conflict
 from calstream_schemas.double_bookings import encode_double_booking
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import encode_entity, entity_headers, key_of
 from calstream_schemas.erasures import Erasure, encode_erasure
-from calstream_schemas.observations import ABOUT_RULES, Observation, encode_observation
+from calstream_schemas.observations import ABOUT_RULES, Fact, Observation, encode_observation
 from calstream_schemas.resolver_state import assignments_key, refold_key, rules_key
 from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import CONFLICTS, ENTITIES, ERASURES, MATCH_REVIEWS, RESOLVER_STATE
@@ -81,8 +83,11 @@ class Resolution:
         if seen_key in self.partition.seen:
             return "duplicate"
         step = self.partition.step(observation)
-        changes = self._apply(observation, step)
-        self._follow(changes)
+        if observation.fact is Fact.TICK:
+            changes = self._tick(observation)
+        else:
+            changes = self._apply(observation, step)
+            self._follow(changes)
         if step is not None:
             self._restate(observation, step)
         for entry in entries_of(observation, self.told, self.sealer):
@@ -94,8 +99,13 @@ class Resolution:
 
     def _apply(self, observation: Observation, step: Step | None = None) -> list[Change]:
         """Resolves one observation into the work and the state, and adds to what is told of it."""
+        return self._take(self._made(observation, step), observation, step)
+
+    def _take(
+        self, made: Sequence[Entity], observation: Observation, step: Step | None = None
+    ) -> list[Change]:
+        """Takes the versions that an observation made into the work and the state."""
         work, workspace, partition = self.work, self.workspace, self.partition
-        made = self._made(observation, step)
         rules = observation.rule_set or workspace.rules
         conflicts = [
             (conflict, self.sealer.under(key_of(entity)))
@@ -119,6 +129,8 @@ class Resolution:
             self.told.conflicts.append(conflict)
         if step is not None:
             self.told.is_refold = rules.id == workspace.rules.id
+            if not self.told.is_refold:
+                tell_if_zones_differ(observation.workspace, rules)
             workspace.rules = rules
             self._goes_on(observation, step, len(made))
         self._ask(made)
@@ -128,6 +140,23 @@ class Resolution:
             (each.key.encode(), encode_double_booking(each), None) for each in double
         )
         return changes
+
+    def _tick(self, tick: Observation) -> list[Change]:
+        """Does what is due at a recorded instant: entities expire, or are forgotten."""
+        workspace, done = self.workspace, list[Change]()
+        for expired in expiries(workspace, workspace.due, tick):
+            changes = self._apply_drawn(expired)
+            self._follow(changes)
+            done += changes
+        for burial in burials(workspace, workspace.due, tick, workspace.rules):
+            bury(burial, workspace, self.partition.conflicts, self.work)
+            self.work.count("forgotten")
+            made = referring_no_more(workspace, burial.referrers, tick, workspace.rules)
+            changes = self._take(list(made), tick)
+            self._follow(changes)
+            done += changes
+        workspace.ticked_at = max(workspace.ticked_at, tick.occurred_at)
+        return done
 
     def _made(self, observation: Observation, step: Step | None) -> Sequence[Entity]:
         workspace = self.workspace

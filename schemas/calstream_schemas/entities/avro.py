@@ -10,6 +10,7 @@ from calstream_core.sealing import Erased, KeyName, Seal, Sealer, contact_key, o
 from calstream_schemas import codec
 from calstream_schemas.cells import from_avro, to_avro
 from calstream_schemas.codec import Decoded, Poison
+from calstream_schemas.entities.due import expires_at
 from calstream_schemas.entities.fields import CONTACT, KINDS, Kind, kind_of
 from calstream_schemas.entities.head import targets_of
 from calstream_schemas.entities.model import (
@@ -57,6 +58,8 @@ def encode_entity(entity: Entity, sealer: Sealer) -> bytes:
         "targets": list(targets_of(entity)),
         "match_keys": list(entity.match_keys),
         "merge": _merge_to_avro(entity.merge) if entity.merge else None,
+        "expires_at": expires_at(entity),
+        "deleted_at": entity.deleted_at,
         "apart": list(entity.apart),
         **slot_to_avro(entity),
         "created_at": entity.created_at,
@@ -217,6 +220,7 @@ def _entity(kind: Kind, body: dict[str, Any], sealer: Sealer) -> Entity:
         apart=tuple(body["apart"]),
         erasing_since=body["erasing_since"],
         erased_at=body["erased_at"],
+        deleted_at=body["deleted_at"],
     )
 
 

@@ -155,6 +155,7 @@ class Entity:
         apart: ids of contacts of which somebody said that they are other people.
         erasing_since: when it was asked to erase what is personal here; None once it is done.
         erased_at: when what was personal here was last erased.
+        deleted_at: since when, microseconds, no system has it any more; None while one does.
     """
 
     workspace: str
@@ -172,6 +173,7 @@ class Entity:
     apart: tuple[str, ...] = ()
     erasing_since: int | None = None
     erased_at: int | None = None
+    deleted_at: int | None = None
 
     @property
     def key(self) -> str:

@@ -147,7 +147,10 @@ class Delivery:
 
     async def _prepare(self, key: str) -> _Job | None:
         entity = self._view.entity(key)
-        if entity is None or (entity.erased_at is not None and entity.kind == "contact"):
+        if entity is None:
+            await self._forget_entity(key)
+            return None
+        if entity.erased_at is not None and entity.kind == "contact":
             return None
         if entity.merge is not None:
             await self._leave_to_survivor(entity)
@@ -169,6 +172,12 @@ class Delivery:
         if known is not None and (ledger is None or ledger.external_id != known.external_id):
             self._written.pop(key, None)  # what was written last was written to another object
         return self._job(entity, wanted, ledger, frozenset(view.asked - {key}))
+
+    async def _forget_entity(self, key: str) -> None:
+        """Removes the ledger entry of an entity that is no more."""
+        self.forget(key)
+        if self._view.ledger(key) is not None:
+            await self._journal.commit(entries={key: None})
 
     async def _leave_to_survivor(self, entity: Entity) -> None:
         """Writes nothing for an entity that is another one: that one is written."""

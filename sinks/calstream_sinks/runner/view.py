@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
-from calstream_schemas.entities import Entity, Merge, entity_key
+from calstream_schemas.entities import Entity, Merge, entity_key, kind_of_key
 from calstream_schemas.ledger import LedgerEntry
 
 
@@ -74,6 +74,20 @@ class LocalView:
         for field, id_ in entity.references.items():
             self._referring[field, id_].add(entity.key)
         return True
+
+    def drop_entity(self, key: str) -> None:
+        """Forgets an entity that is no more; its ledger entry stays until somebody removes it."""
+        known = self._entities.pop(key, None)
+        if known is not None:
+            self._forget_references(known)
+
+    def left_over(self, partition: int, kinds: Collection[str]) -> list[str]:
+        """The keys of ledger entries of these kinds whose entities are no more."""
+        return [
+            key
+            for key in sorted(self._partition_keys[partition])
+            if key in self._ledger and key not in self._entities and kind_of_key(key) in kinds
+        ]
 
     def put_ledger(self, partition: int, key: str, entry: LedgerEntry | None) -> None:
         """Takes a ledger entry in; None removes it."""
