@@ -141,6 +141,7 @@ NEEDED = {
     "calstream config explain": "booking.start",
     "calstream entity show": "KEY",
     "calstream entity history": "KEY",
+    "calstream audit show": "KEY",
     "calstream entity list": "WORKSPACE",
     "calstream review list": "WORKSPACE",
     "calstream conflict list": "WORKSPACE",

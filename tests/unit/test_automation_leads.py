@@ -226,6 +226,16 @@ def test_who_cancels_before_the_booking_is_heard_of_is_given_to_nobody() -> None
     assert "owner_id" not in truth.only("contact").values
 
 
+def test_of_who_cancels_before_the_booking_is_heard_of_nobody_is_told() -> None:
+    scene = calendar()
+    person = scene.add_attendee("a@example.com", "A")
+    event, told = scene.book(booking(answers=HOT), person)
+    told += scene.cancel(event, person, reason="ill", by="host")
+    truth = Truth(rules_with(SCORED)).receive(reversed(told))
+    assert truth.only("contact").values["lead_score"] == 55
+    assert truth.of("message") == []
+
+
 def test_a_message_about_somebody_with_an_owner_is_the_owner_s() -> None:
     both = replace(SCORED, assignees=THREE.assignees)
     message = Truth(rules_with(both)).receive(_booked(**HOT)).only("message")

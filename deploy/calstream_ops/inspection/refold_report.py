@@ -20,7 +20,7 @@ def rehearsal_of(log: EntityLog, workspace: str, in_force: RuleSet, rules: RuleS
         log: the entities.
         workspace: whose.
         in_force: its rules until now.
-        rules: those that would come into force; the same, to see what other code would decide.
+        rules: those that would come into force; or those that are, to see what other code decides.
 
     Raises:
         ConfigError: the workspace has no key here.

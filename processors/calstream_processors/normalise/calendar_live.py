@@ -124,6 +124,20 @@ def _read_event(reading: Reading, data: Body) -> None:
         _read_payment_object(reading, payment, event_id, attendee_id)
 
 
+def _booking_groups(event: Body, origin: Values | None) -> dict[str, Read]:
+    groups: dict[str, Read] = {
+        "uid": lambda: {"uid": event.text("uid")},
+        "title": lambda: {"title": event.text("title")},
+        "schedule": partial(schedule, event),
+        "status": partial(_status, event),
+        "event_type": partial(_event_type, event),
+        "host": partial(_host, event),
+        "location": partial(_location, event),
+        "recurrence": partial(recurrence, event),
+    }
+    return groups if origin is None else {**groups, "origin": lambda: origin}
+
+
 def _read_attendance(
     reading: Reading, event: Body, stamp: Stamp, event_id: str, attendee_id: str
 ) -> None:
@@ -140,20 +154,6 @@ def _read_attendance(
             "answers": partial(_answers, event),
         },
     )
-
-
-def _booking_groups(event: Body, origin: Values | None) -> dict[str, Read]:
-    groups: dict[str, Read] = {
-        "uid": lambda: {"uid": event.text("uid")},
-        "title": lambda: {"title": event.text("title")},
-        "schedule": partial(schedule, event),
-        "status": partial(_status, event),
-        "event_type": partial(_event_type, event),
-        "host": partial(_host, event),
-        "location": partial(_location, event),
-        "recurrence": partial(recurrence, event),
-    }
-    return groups if origin is None else {**groups, "origin": lambda: origin}
 
 
 def _read_attendee(reading: Reading, attendee: Body, there_at: int = 0) -> None:

@@ -35,14 +35,14 @@ def rehearse(entities: Iterable[Entity], in_force: RuleSet, observation: Observa
     Args:
         entities: the newest versions of all entities of the workspace.
         in_force: its rules until now.
-        observation: of the other rules.
+        observation: of the rule set.
     """
     before = {entity.key: entity for entity in entities}
     state = Workspace()
     for entity in before.values():
         state.put(entity)
     state.double_bookings.settle(in_force.double_booking, observation)
-    _apply_rules(state, before, in_force, observation)
+    _apply_rules(state, before, observation)
     rules = observation.rule_set
     assert rules is not None
     changed = state.double_bookings.settle(rules.double_booking, observation)
@@ -56,9 +56,7 @@ def rehearse(entities: Iterable[Entity], in_force: RuleSet, observation: Observa
     )
 
 
-def _apply_rules(
-    state: Workspace, entities: dict[str, Entity], in_force: RuleSet, observation: Observation
-) -> None:
+def _apply_rules(state: Workspace, entities: dict[str, Entity], observation: Observation) -> None:
     rules = observation.rule_set
     assert rules is not None
 
@@ -70,7 +68,6 @@ def _apply_rules(
 
     changes = take(list(refold(state, entities.values(), rules, cause_of(observation))))
     follow_up(state, changes, rules, CONSEQUENCES, apply)
-    if rules.leads != in_force.leads:
-        contacts = [e for _, e in sorted(state.entities.items()) if e.kind == "contact"]
-        for drawn in restate(state, contacts, rules, observation):
-            follow_up(state, apply(drawn), rules, CONSEQUENCES, apply)
+    contacts = [e for _, e in sorted(state.entities.items()) if e.kind == "contact"]
+    for drawn in restate(state, contacts, rules, observation):
+        follow_up(state, apply(drawn), rules, CONSEQUENCES, apply)

@@ -55,7 +55,8 @@ def restate(
     """
     for contact in contacts:
         if contact.merge is None:
-            score = _score(_held(rules.leads, _attendances(state, contact)))
+            answered = _attendances(state, contact) if rules.leads.scoring else ()
+            score = _score(_held(rules.leads, answered))
             wanted: Wanted = {"lead_source": source_of(contact.copies, rules.leads), **score}
             yield from news(cause, contact, wanted)
 
@@ -107,9 +108,8 @@ def _lead(
             yield assigned(contact, owner_id, rules, cause)
     if _is_lifted(contact, held, rules) and not change.refolded:
         newest = max(attendances, key=lambda each: (answered_at(each), each.id))
-        message = high_score(state, newest, held or [], has_owner=has_owner, cause=cause)
-        if message is not None:
-            yield message
+        if newest.values.get("status") != "cancelled":
+            yield from high_score(state, newest, held or [], has_owner=has_owner, cause=cause)
 
 
 def _attendances(state: WorkspaceState, contact: Entity) -> list[Entity]:
