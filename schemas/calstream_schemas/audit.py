@@ -99,7 +99,13 @@ class AuditChange:
 
 @dataclass(frozen=True, slots=True)
 class AuditConflict:
-    """A conflict that was opened, changed or ended."""
+    """A conflict or a double booking that was opened, changed or ended.
+
+    Attributes:
+        key: of the entity, or of the double booking.
+        group: empty for a double booking.
+        rule: what decided; for a double booking that nobody decided its policy.
+    """
 
     key: str
     group: str

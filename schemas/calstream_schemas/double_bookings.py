@@ -13,6 +13,9 @@ from calstream_schemas.double_booking_rules import Policy
 from calstream_schemas.entities.slot import Slot
 
 RECORD = "DoubleBooking"
+DOUBLE_BOOKING = "double-booking"
+"""What stands in keys in place of a kind."""
+
 _NAMESPACE = uuid.UUID("9d0b2c74-61a3-5d6e-8d0b-2f6f0c2f7b58")
 
 
@@ -84,7 +87,7 @@ class DoubleBooking:
     @property
     def key(self) -> str:
         """The record's key: `workspace/double-booking/id`."""
-        return f"{self.workspace}/double-booking/{self.id}"
+        return f"{self.workspace}/{DOUBLE_BOOKING}/{self.id}"
 
     @property
     def host(self) -> str:

@@ -1,6 +1,7 @@
 """Occurrences of series that are no bookings yet take their host's time too."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -23,9 +24,12 @@ from tests.unit.overlap_scene import (
 )
 
 from calstream_core.clock import from_microseconds
+from calstream_core.sealing import KeyStore
 from calstream_processors.resolve.series_times import Member, Series
 from calstream_schemas.double_booking_rules import Policy
 from calstream_schemas.double_bookings import DoubleBooking, SlotKey
+from calstream_schemas.entities.avro import encode_entity
+from calstream_schemas.entities.head import Head, decode_head, head_of
 from calstream_schemas.entities.slot import SeriesRule, Slot
 from calstream_schemas.observations import Fact, Observation
 
@@ -229,3 +233,33 @@ def test_a_change_of_one_booking_of_a_long_series_looks_at_that_one_alone() -> N
     (expected,) = found.expected(90)
     assert expected.recurrence_id == _id(50)
     assert found._sides is sides  # nothing was expanded anew
+
+
+def test_what_is_forgotten_takes_no_time_any_more() -> None:
+    story = [*SERIES, booked(OTHER, NINE + 7 * DAY, 30, version=1), _occurrence(7, version=2)]
+    for id_ in (OTHER, event("day 7")):
+        scene = heard(story)
+        assert len(scene.open()) == 1
+        (entity,) = (each for each in scene.bookings() if id_ in each.copies)
+        scene.workspace.double_bookings.drop(entity)
+        changed = scene.workspace.double_bookings.settle(scene.rules.double_booking, story[0])
+        assert [each.ended_by for each in changed if each.state == "cleared"] == ["gone"]
+        # of a series it is expected again
+        assert sum(each.state == "open" for each in changed) == (0 if id_ == OTHER else 1)
+    scene = heard(story[:3])
+    (rule,) = (scene.workspace.get(key) for key in scene.known if "/series/" in key)
+    assert rule is not None
+    scene.workspace.double_bookings.drop(rule)
+    (ended,) = scene.workspace.double_bookings.settle(scene.rules.double_booking, story[0])
+    assert (ended.state, ended.ended_by) == ("cleared", "series")
+
+
+def test_the_heads_of_records_tell_all_that_is_needed(tmp_path: Path) -> None:
+    scene = heard(STORY)
+    sealer = KeyStore(tmp_path).sealer("acme")
+    found = [scene.workspace.get(key) for key in sorted(scene.known)]
+    heads = [decode_head(encode_entity(each, sealer)) for each in found if each]
+    assert heads == [head_of(each) for each in found if each]
+    told = [each for each in heads if isinstance(each, Head)]
+    assert any(each.rule for each in told)
+    assert any(each.slot and each.occurrence for each in told)

@@ -52,7 +52,8 @@ def describe_entry(entry: AuditEntry, key: str) -> Iterator[dict[str, Any]]:
             "content_after": change.after.hex() if change.after else None,
         }
     for conflict in conflicts:
-        told = f"{event}: the conflict over {conflict.group} is {conflict.state} ({conflict.rule})"
+        what = f"conflict over {conflict.group}" if conflict.group else "double booking"
+        told = f"{event}: the {what} is {conflict.state} ({conflict.rule})"
         yield {**common, "version": None, "told": told, "conflict": conflict.group}
     if not changes and not conflicts:
         yield {**common, "version": None, "told": f"{event}: nothing of it changed"}

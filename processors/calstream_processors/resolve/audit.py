@@ -28,7 +28,7 @@ WRITER = "resolve"
 """Whose chain it is; there is one for each partition."""
 
 _MOST_CHANGES = 200
-"""Versions that one entry tells of; more are told by further entries."""
+"""Versions, and conflicts, that one entry tells of; more are told by further entries."""
 
 _MOST_CHARACTERS = 200
 DOUBLE_BOOKING = "double booking"

@@ -8,13 +8,16 @@ import pytest
 from tests.integration.pipeline.conftest import Install, Installation, eventually, received
 
 from calstream_processors.normalise import normalise
+from calstream_processors.resolve.consequences import Change, follow_up
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.resolver import resolve
+from calstream_processors.resolve.rulebook import CONSEQUENCES
 from calstream_processors.resolve.state import Workspace
 from calstream_sandbox.calendar_live.builder import Webhook
 from calstream_sandbox.calendar_live.calendar import Booking, Calendar
 from calstream_sandbox.calendar_live.model import EventType, Host
 from calstream_schemas.entities import Entity
+from calstream_schemas.observations import Observation
 from calstream_schemas.topics import ENTITIES, PROCESSORS_DEAD, WEBHOOKS
 from calstream_schemas.webhooks import ReceivedWebhook, decode_received
 
@@ -58,14 +61,20 @@ def _webhooks(chance: random.Random) -> list[Webhook]:
 
 def _expected(webhooks: list[ReceivedWebhook]) -> dict[str, Entity]:
     """What the pure functions make of the log, without Kafka, Faust or a crash."""
-    workspace = Workspace()
+    workspace, rules = Workspace(), CALENDAR_TO_CRM
     seen: set[str] = set()
+
+    def apply(observation: Observation) -> list[Change]:
+        made = resolve(workspace, observation, rules)
+        changes = [Change(workspace.put(entity), entity, observation) for entity in made]
+        workspace.double_bookings.settle(rules.double_booking, observation)
+        return changes
+
     for webhook in webhooks:
         for observation in normalise(webhook, "US").observations:
             if observation.id not in seen:
                 seen.add(observation.id)
-                for entity in resolve(workspace, observation, CALENDAR_TO_CRM):
-                    workspace.put(entity)
+                follow_up(workspace, apply(observation), rules, CONSEQUENCES, apply)
     return workspace.entities
 
 
