@@ -1,7 +1,7 @@
 """Observations: what was learned of one object of one system, vendor-neutral."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -9,16 +9,18 @@ from typing import Any
 from calstream_core.errors import CalstreamError, Code, InvariantError, UnavailableError
 from calstream_core.sealing import KeyName, Seal, Sealer, object_key
 from calstream_schemas import codec
-from calstream_schemas.cells import from_avro, to_avro
+from calstream_schemas.cells import Format, formats, read_values, stamp_bytes
 from calstream_schemas.codec import Decoded, Poison
-from calstream_schemas.entities.fields import KINDS, Kind, kind_of
+from calstream_schemas.entities.fields import KINDS, kind_of
 from calstream_schemas.entities.model import NaturalId, Stamp, Values
 from calstream_schemas.key_loading import load_keys
 from calstream_schemas.rule_sets import RULES, RuleSet
+from calstream_schemas.wire import items, text
 
 RULE_SET = "rule_set"
 """The kind of an observation that is about a workspace's rules."""
 
+_BY_HAND = "statements"
 NO_VERSION = -1
 """The source version of a system that numbers nothing."""
 
@@ -141,8 +143,9 @@ def encode_observation(observation: Observation, sealer: Sealer | None) -> bytes
         sealer: its workspace's; None for one that says nothing personal, such as `rules_changed`.
     """
     seal = None if sealer is None else sealer.under(key_of(observation))
-    return codec.encode(
+    return codec.encode_with(
         "Observation",
+        _BY_HAND,
         {
             "id": observation.id,
             "workspace": observation.workspace,
@@ -160,28 +163,32 @@ def encode_observation(observation: Observation, sealer: Sealer | None) -> bytes
             "delivery_id": observation.delivery_id,
             "other": observation.other,
             "decided_by": observation.decided_by,
-            "statements": [
-                _statement_to_avro(kind_of(observation.kind), statement, seal)
-                for statement in observation.statements
-            ],
         },
+        _said(observation, seal),
     )
 
 
-def _statement_to_avro(kind: Kind, statement: Statement, seal: Seal | None) -> dict[str, Any]:
-    if seal is None:
-        raise InvariantError(Code.INVARIANT_BROKEN, "A statement needs a sealer.")
-    return {
-        "group": statement.group,
-        **statement.stamp._asdict(),
-        "cells": [
-            {
-                "field": name,
-                "value": to_avro(kind.name, kind.field_by_name[name], value, seal),
-            }
+def _said(observation: Observation, seal: Seal | None) -> bytes:
+    """The statements as Avro has them; successive ones that were said at once are one item."""
+    encoded: list[bytes] = []
+    stamp: Stamp | None = None
+    run: dict[str, bytes] = {}
+    of_kind: Mapping[str, Format] = formats(observation.kind) if observation.statements else {}
+    for statement in observation.statements:
+        if seal is None:
+            raise InvariantError(Code.INVARIANT_BROKEN, "A statement needs a sealer.")
+        if stamp is not None and (statement.stamp != stamp or statement.group in run):
+            encoded.append(stamp_bytes(stamp) + items([*run.values()]))
+            run = {}
+        stamp = statement.stamp
+        cells = [
+            of_kind[name].name + of_kind[name].cell(value, seal)
             for name, value in sorted(statement.values.items())
-        ],
-    }
+        ]
+        run[statement.group] = text(statement.group) + items(cells)
+    if stamp is not None:
+        encoded.append(stamp_bytes(stamp) + items([*run.values()]))
+    return items(encoded)
 
 
 def decode_observations(
@@ -207,11 +214,11 @@ def decode_observation(raw: bytes, sealer_of: Callable[[str], Sealer]) -> Observ
 
 
 def _key_ids(decoded: Decoded) -> Iterator[str]:
-    for statement in decoded.body["statements"]:
-        for cell in statement["cells"]:
-            value = cell["value"]
-            if isinstance(value, dict):
-                yield value["key_id"]
+    for said in decoded.body["statements"]:
+        for cells in said["groups"].values():
+            for value in cells.values():
+                if isinstance(value, dict):
+                    yield value["key_id"]
 
 
 def _opened(
@@ -252,20 +259,14 @@ def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:
         other=body["other"],
         decided_by=body["decided_by"],
         rule_set=None if body["rule_set"] is None else RuleSet.decode(body["rule_set"].encode()),
-        statements=tuple(
-            _statement(kind_of(body["kind"]), item, sealer) for item in body["statements"]
-        ),
+        statements=tuple(_statements(body, sealer)),
     )
 
 
-def _statement(kind: Kind, item: dict[str, Any], sealer: Sealer) -> Statement:
-    return Statement(
-        group=kind.group_by_name[item["group"]].name,
-        values={
-            cell["field"]: from_avro(
-                kind.name, kind.field_by_name[cell["field"]], cell["value"], sealer
-            )
-            for cell in item["cells"]
-        },
-        stamp=Stamp(item["source_version"], item["modified_at"], item["by_self"]),
-    )
+def _statements(body: dict[str, Any], sealer: Sealer) -> Iterator[Statement]:
+    kind = body["kind"]
+    for said in body["statements"]:
+        stamp = Stamp(said["source_version"], said["modified_at"], said["by_self"])
+        for group, cells in said["groups"].items():
+            name = kind_of(kind).group_by_name[group].name
+            yield Statement(name, read_values(kind, cells, sealer), stamp)

@@ -164,7 +164,7 @@ def _copy(kind: Kind) -> dict[str, Any]:
 
 
 def entity_schema(kind: Kind) -> dict[str, Any]:
-    """The Avro schema of a kind: the truth first, then where it comes from."""
+    """The Avro schema of a kind: what it is, what systems say of it, and the truth."""
     cause = {
         "type": "record",
         "name": "Cause",
@@ -199,10 +199,11 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
         *_identity(),
         {"name": "created_at", "type": _MICROSECONDS},
         {"name": "cause", "type": cause},
-        *(_truth(field) for field in kind.field_by_name.values()),
+        {"name": "references", "type": {"type": "array", "items": reference}},
+        # what follows is what `entities.cells` encodes
         {"name": "copies", "type": {"type": "array", "items": _copy(kind)}},
         {"name": "decisions", "type": {"type": "array", "items": decision}},
-        {"name": "references", "type": {"type": "array", "items": reference}},
+        *(_truth(field) for field in kind.field_by_name.values()),
     ]
     schema = {
         "type": "record",

@@ -69,13 +69,14 @@ class Keys(Protocol):
 class Seal:
     """Seals under one key, which is looked up, or made, when it is first needed."""
 
-    __slots__ = ("_key", "_keys", "_name", "_workspace")
+    __slots__ = ("_boxes", "_key", "_keys", "_name", "_workspace")
 
     def __init__(self, workspace: bytes, keys: Keys, name: KeyName) -> None:
         self._workspace = workspace
         self._keys = keys
         self._name = name
         self._key: Key | None = None
+        self._boxes: dict[tuple[str, bytes], Box] = {}
 
     def seal(self, context: str, plain: bytes) -> Box:
         """Seals a value; the same value in the same context gives the same box.
@@ -83,6 +84,13 @@ class Seal:
         Raises:
             UnavailableError: the key is not at hand and the database does not answer.
         """
+        # what a copy says stands in the truth once more as a rule
+        box = self._boxes.get((context, plain))
+        if box is None:
+            box = self._boxes[context, plain] = self._sealed(context, plain)
+        return box
+
+    def _sealed(self, context: str, plain: bytes) -> Box:
         key = self._key
         if key is None:
             key = self._key = self._keys.named(self._name)
