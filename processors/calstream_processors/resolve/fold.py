@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from calstream_processors.resolve.register import canonical
-from calstream_schemas.entities import Copy, Decision, Kind, Register, Value, Values
+from calstream_schemas.entities import Copy, Decision, Kind, NaturalId, Register, Value, Values
 from calstream_schemas.rule_sets import RuleSet
 
 Candidate = tuple[Copy, Register]
@@ -24,14 +24,20 @@ def fold(kind: Kind, copies: Iterable[Copy], rules: RuleSet) -> tuple[Values, di
     held = list(copies)
     values: dict[str, Value] = {}
     decisions: dict[str, Decision] = {}
+    made: dict[tuple[NaturalId, str], Decision] = {}  # most groups are decided alike
     for group in kind.groups:
-        spoken = spoken_of(held, group.name)
+        name = group.name
+        spoken = spoken_of(held, name)
         if not spoken:
             continue
-        (copy, register), rule = _decide(spoken, rules.owner(kind.name, group.name), rules)
-        decisions[group.name] = Decision(copy.id, rule)
-        for field in group.fields:
-            values[field.name] = register.values.get(field.name)
+        (copy, register), rule = _decide(spoken, rules.owner(kind.name, name), rules)
+        decision = made.get((copy.id, rule))
+        if decision is None:
+            decision = made[copy.id, rule] = Decision(copy.id, rule)
+        decisions[name] = decision
+        said = register.values
+        for field_name in group.field_names:
+            values[field_name] = said.get(field_name)
     return values, decisions
 
 
@@ -55,11 +61,11 @@ def _standing(spoken: list[Candidate]) -> list[Candidate]:
 
 
 def _decide(spoken: list[Candidate], owner: str | None, rules: RuleSet) -> tuple[Candidate, str]:
+    if len(spoken) == 1:  # the rule, and it takes no ranking
+        return spoken[0], "owner" if spoken[0][0].role == owner else "only"
     of_owner = [candidate for candidate in spoken if candidate[0].role == owner]
     if of_owner:
         return max(of_owner, key=lambda candidate: _rank(candidate, rules)), "owner"
-    if len(spoken) == 1:
-        return spoken[0], "only"
     return max(spoken, key=lambda candidate: _rank(candidate, rules)), "newest"
 
 

@@ -73,7 +73,10 @@ class Register:
     @property
     def by_self(self) -> bool:
         """Whether Calstream wrote these values, so that the system did not speak for itself."""
-        return any(stamp.by_self for stamp in self.stamps)
+        for stamp in self.stamps:  # noqa: SIM110 - asked for every group of every copy
+            if stamp.by_self:
+                return True
+        return False
 
     @property
     def changed_at(self) -> int:

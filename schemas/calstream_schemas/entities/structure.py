@@ -36,12 +36,17 @@ class Field:
     reference: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Group:
     """Fields that are said, kept and decided together."""
 
     name: str
     fields: tuple[Field, ...]
+
+    @cached_property
+    def field_names(self) -> tuple[str, ...]:
+        """The names of its fields."""
+        return tuple(field.name for field in self.fields)
 
 
 @dataclass(frozen=True)
