@@ -8,7 +8,7 @@ from calstream_core.errors import Code, InvariantError, RecordError
 from calstream_core.sealing import Box, Erased, Seal, Sealer
 from calstream_schemas.entities.fields import Field, FieldType, kind_of
 from calstream_schemas.entities.model import Stamp, Value, Values
-from calstream_schemas.wire import FALSE, NULL, TRUE, blob, items, long, text
+from calstream_schemas.wire import END, FALSE, NULL, TRUE, blob, items, long, text
 
 _SEALED = "calstream.Sealed"
 _PYTHON: dict[FieldType, type] = {
@@ -35,19 +35,21 @@ class Format:
     Attributes:
         field: the field.
         context: what its sealed values are bound to.
-        name: the field's name as Avro has it.
-        branch: that of a cell which is not null.
+        named: what is written before a value in a map: the field's name and the branch of the
+            union; of a null first, then of a value.
+        placed: the same in a list of cells, where the field's place in the enum of fields stands.
         python: the type of a value.
         clear: the same where that is what fastavro reads, to be taken as it is.
     """
 
-    __slots__ = ("branch", "clear", "context", "field", "name", "python")
+    __slots__ = ("clear", "context", "field", "named", "placed", "python")
 
-    def __init__(self, kind: str, field: Field) -> None:
+    def __init__(self, kind: str, field: Field, place: int) -> None:
         self.field = field
         self.context = f"{kind}.{field.name}"
-        self.name = text(field.name)
-        self.branch = long(CELL.index("Sealed")) if field.sealed else _BRANCH[field.type]
+        branch = long(CELL.index("Sealed")) if field.sealed else _BRANCH[field.type]
+        self.named = (text(field.name) + NULL, text(field.name) + branch)
+        self.placed = (long(place) + NULL, long(place) + branch)
         self.python = _PYTHON[field.type]
         self.clear = None if field.sealed or self.python is tuple else self.python
 
@@ -73,10 +75,6 @@ class Format:
             return TRUE if value else FALSE
         assert isinstance(value, int)
         return long(value)
-
-    def cell(self, value: Value, seal: Seal) -> bytes:
-        """A value as a cell."""
-        return NULL if value is None else self.branch + self.payload(value, seal)
 
     def read(self, value: Any, sealer: Sealer) -> Value:
         """What fastavro read of a cell; Erased where the key of a sealed value was destroyed.
@@ -127,7 +125,37 @@ class Format:
 def formats(kind: str) -> Mapping[str, Format]:
     """The formats of a kind's fields, by name and in the order of the names."""
     fields = sorted(kind_of(kind).field_by_name.items())
-    return {name: Format(kind, field) for name, field in fields}
+    return {name: Format(kind, field, place) for place, (name, field) in enumerate(fields, start=1)}
+
+
+def write_cells(
+    kind: str, values: Values, seal: Seal, out: list[bytes], *, placed: bool = False
+) -> None:
+    """Writes values in the order of their names: as a map, or as a list of cells.
+
+    Args:
+        kind: of the entity.
+        values: by field.
+        seal: for those that are sealed.
+        out: takes what is written.
+        placed: whether fields are written as their places in the enum: in a list of cells.
+
+    Raises:
+        InvariantError: a value is not of its field's type.
+    """
+    of_kind = formats(kind)
+    if values:
+        out.append(long(len(values)))
+    for name, value in sorted(values.items()) if len(values) > 1 else values.items():
+        format_ = of_kind[name]
+        if_null, if_there = format_.placed if placed else format_.named
+        if value is None:
+            out.append(if_null)
+        elif type(value) is str is format_.clear:  # most are texts that are not sealed
+            out += (if_there, text(value))
+        else:
+            out += (if_there, format_.payload(value, seal))
+    out.append(END)
 
 
 def read_values(kind: str, cells: Mapping[str, Any], sealer: Sealer) -> Values:

@@ -1,21 +1,21 @@
 """Observations: what was learned of one object of one system, vendor-neutral."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any
 
 from calstream_core.errors import CalstreamError, Code, InvariantError, UnavailableError
+from calstream_core.record import record
 from calstream_core.sealing import KeyName, Seal, Sealer, object_key
 from calstream_schemas import codec
-from calstream_schemas.cells import Format, formats, read_values, stamp_bytes
+from calstream_schemas.cells import read_values, stamp_bytes, write_cells
 from calstream_schemas.codec import Decoded, Poison
 from calstream_schemas.entities.fields import KINDS, kind_of
 from calstream_schemas.entities.model import NaturalId, Stamp, Values
 from calstream_schemas.key_loading import load_keys
 from calstream_schemas.rule_sets import RULES, RuleSet
-from calstream_schemas.wire import items, text
+from calstream_schemas.wire import END, long, word
 
 RULE_SET = "rule_set"
 """The kind of an observation that is about a workspace's rules."""
@@ -42,7 +42,7 @@ DECISIONS = frozenset({Fact.MERGE, Fact.UNMERGE, Fact.APART})
 """Facts that say who is who. They are made by people and recorded like every other fact."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Statement:
     """One group as a system has it. `values` holds only what was said; None says it is empty."""
 
@@ -51,7 +51,7 @@ class Statement:
     stamp: Stamp
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Observation:
     """One fact about one object.
 
@@ -102,13 +102,12 @@ def sealed_with(observation: Observation) -> KeyName | None:
     """The key that encoding an observation will need; None where it has nothing personal."""
     if not observation.statements:
         return None
-    fields = kind_of(observation.kind).field_by_name
-    personal = any(
-        value is not None and fields[name].sealed
-        for statement in observation.statements
-        for name, value in statement.values.items()
-    )
-    return key_of(observation) if personal else None
+    sealed = kind_of(observation.kind).sealed_fields
+    for statement in observation.statements:
+        for name, value in statement.values.items():
+            if value is not None and name in sealed:
+                return key_of(observation)
+    return None
 
 
 def rules_changed(workspace: str, rules: RuleSet, event: str, now: int) -> Observation:
@@ -164,31 +163,33 @@ def encode_observation(observation: Observation, sealer: Sealer | None) -> bytes
             "other": observation.other,
             "decided_by": observation.decided_by,
         },
-        _said(observation, seal),
+        _said(observation, seal) if observation.statements else END,
     )
 
 
 def _said(observation: Observation, seal: Seal | None) -> bytes:
     """The statements as Avro has them; successive ones that were said at once are one item."""
-    encoded: list[bytes] = []
+    if seal is None:
+        raise InvariantError(Code.INVARIANT_BROKEN, "A statement needs a sealer.")
+    runs: list[list[Statement]] = []
     stamp: Stamp | None = None
-    run: dict[str, bytes] = {}
-    of_kind: Mapping[str, Format] = formats(observation.kind) if observation.statements else {}
+    groups: set[str] = set()
     for statement in observation.statements:
-        if seal is None:
-            raise InvariantError(Code.INVARIANT_BROKEN, "A statement needs a sealer.")
-        if stamp is not None and (statement.stamp != stamp or statement.group in run):
-            encoded.append(stamp_bytes(stamp) + items([*run.values()]))
-            run = {}
-        stamp = statement.stamp
-        cells = [
-            of_kind[name].name + of_kind[name].cell(value, seal)
-            for name, value in sorted(statement.values.items())
-        ]
-        run[statement.group] = text(statement.group) + items(cells)
-    if stamp is not None:
-        encoded.append(stamp_bytes(stamp) + items([*run.values()]))
-    return items(encoded)
+        if statement.stamp != stamp or statement.group in groups:
+            stamp = statement.stamp
+            groups.clear()
+            runs.append([])
+        groups.add(statement.group)
+        runs[-1].append(statement)
+    out = [long(len(runs))]
+    for run in runs:
+        out += (stamp_bytes(run[0].stamp), long(len(run)))
+        for statement in run:
+            out.append(word(statement.group))
+            write_cells(observation.kind, statement.values, seal, out)
+        out.append(END)
+    out.append(END)
+    return b"".join(out)
 
 
 def decode_observations(
@@ -217,7 +218,7 @@ def _key_ids(decoded: Decoded) -> Iterator[str]:
     for said in decoded.body["statements"]:
         for cells in said["groups"].values():
             for value in cells.values():
-                if isinstance(value, dict):
+                if type(value) is dict:
                     yield value["key_id"]
 
 
@@ -264,9 +265,9 @@ def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:
 
 
 def _statements(body: dict[str, Any], sealer: Sealer) -> Iterator[Statement]:
-    kind = body["kind"]
-    for said in body["statements"]:
+    kind, found = body["kind"], body["statements"]
+    groups = kind_of(kind).group_by_name if found else {}
+    for said in found:
         stamp = Stamp(said["source_version"], said["modified_at"], said["by_self"])
         for group, cells in said["groups"].items():
-            name = kind_of(kind).group_by_name[group].name
-            yield Statement(name, read_values(kind, cells, sealer), stamp)
+            yield Statement(groups[group].name, read_values(kind, cells, sealer), stamp)

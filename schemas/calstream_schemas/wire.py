@@ -29,15 +29,24 @@ def long(number: int) -> bytes:
     return bytes(out)
 
 
+_LENGTHS = tuple(long(number) for number in range(64))
+
+
 def blob(value: bytes) -> bytes:
     """Bytes with their length in front."""
-    return long(len(value)) + value
+    size = len(value)
+    return (_LENGTHS[size] if size < 64 else long(size)) + value  # noqa: PLR2004 - see above
 
 
 def text(value: str) -> bytes:
     """A string."""
-    raw = value.encode()
-    return long(len(raw)) + raw
+    return blob(value.encode())
+
+
+@lru_cache(_CACHED)
+def word(value: str) -> bytes:
+    """A string of which there are few: the name of a system, a group or a rule."""
+    return text(value)
 
 
 def items(encoded: Sequence[bytes]) -> bytes:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from functools import cache
 
 from calstream_core.sealing import Seal
-from calstream_schemas.cells import Format, formats, stamp_bytes
+from calstream_schemas.cells import Format, formats, stamp_bytes, write_cells
 from calstream_schemas.entities.fields import kind_of
-from calstream_schemas.entities.model import Copy, Entity, Register
-from calstream_schemas.wire import FALSE, NULL, TRUE, items, long, text
+from calstream_schemas.entities.model import Copy, Entity
+from calstream_schemas.wire import END, FALSE, NULL, TRUE, items, long, text, word
 
 ENCODED_FROM = "copies"
 """The first of the record's fields that are encoded here."""
@@ -21,65 +21,48 @@ _PRESENT = long(1)
 
 def encode_cells(entity: Entity, seal: Seal) -> bytes:
     """An entity's fields from `copies` on."""
-    kind = entity.kind
+    kind, out = entity.kind, list[bytes]()
     order = sorted(entity.copies)
-    places = {id_: place for place, id_ in enumerate(order)}
-    group_places, of_kind = _group_places(kind), formats(kind)
-    values = entity.values
-    out = [
-        items([_copy(kind, entity.copies[id_], seal) for id_ in order]),
+    if order:
+        out.append(long(len(order)))
+    for id_ in order:
+        _copy(kind, entity.copies[id_], seal, out)
+    out.append(END)
+    group_places = _group_places(kind)
+    places = {id_: long(place) for place, id_ in enumerate(order)}
+    out.append(
         items(
             [
-                group_places[group] + long(places[decision.id]) + text(decision.rule)
+                group_places[group] + places[decision.id] + word(decision.rule)
                 for group, decision in sorted(entity.decisions.items())
             ]
-        ),
-    ]
-    for name in kind_of(kind).field_by_name:
+        )
+    )
+    values = entity.values
+    for name, format_ in _truth(kind):
         value = values.get(name)
-        out.append(NULL if value is None else _PRESENT + of_kind[name].payload(value, seal))
+        if value is None:
+            out.append(NULL)
+        else:
+            out += (_PRESENT, format_.payload(value, seal))
     return b"".join(out)
 
 
-def _copy(kind: str, copy: Copy, seal: Seal) -> bytes:
-    group_places, field_places, of_kind = _group_places(kind), _field_places(kind), formats(kind)
+def _copy(kind: str, copy: Copy, seal: Seal, out: list[bytes]) -> None:
     id_ = copy.id
-    return b"".join(
-        (
-            text(id_.system),
-            text(id_.object_type),
-            text(id_.object_id),
-            text(copy.role),
-            TRUE if copy.gone else FALSE,
-            items([long(modified_at) + long(at) for modified_at, at in copy.clamped]),
-            items(
-                [
-                    group_places[group] + _register(register, field_places, of_kind, seal)
-                    for group, register in sorted(copy.registers.items())
-                ]
-            ),
-        )
-    )
-
-
-def _register(
-    register: Register,
-    field_places: Mapping[str, bytes],
-    of_kind: Mapping[str, Format],
-    seal: Seal,
-) -> bytes:
-    cells = [
-        field_places[name] + of_kind[name].cell(value, seal)
-        for name, value in sorted(register.values.items())
-    ]
-    differed = register.differed
-    return b"".join(
-        (
-            items(cells),
-            items([stamp_bytes(stamp) for stamp in register.stamps]),
-            NULL if differed is None else _PRESENT + stamp_bytes(differed),
-        )
-    )
+    out += (word(id_.system), word(id_.object_type), text(id_.object_id), word(copy.role))
+    out.append(TRUE if copy.gone else FALSE)
+    out.append(items([long(modified_at) + long(at) for modified_at, at in copy.clamped]))
+    group_places = _group_places(kind)
+    if copy.registers:
+        out.append(long(len(copy.registers)))
+    for group, register in sorted(copy.registers.items()):
+        out.append(group_places[group])
+        write_cells(kind, register.values, seal, out, placed=True)
+        out.append(items([stamp_bytes(stamp) for stamp in register.stamps]))
+        differed = register.differed
+        out.append(NULL if differed is None else _PRESENT + stamp_bytes(differed))
+    out.append(END)
 
 
 @cache
@@ -90,6 +73,6 @@ def _group_places(kind: str) -> Mapping[str, bytes]:
 
 
 @cache
-def _field_places(kind: str) -> Mapping[str, bytes]:
-    """The same for fields."""
-    return {name: long(place) for place, name in enumerate(formats(kind), start=1)}
+def _truth(kind: str) -> tuple[tuple[str, Format], ...]:
+    """The kind's fields in the order of the record."""
+    return tuple((name, formats(kind)[name]) for name in kind_of(kind).field_by_name)

@@ -5,9 +5,11 @@ Values are in the clear here; sealing happens where an entity is written (`entit
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+from functools import lru_cache
 from typing import NamedTuple
 
+from calstream_core.record import record
 from calstream_core.sealing import Erased
 
 Value = str | int | bool | tuple[str, ...] | Erased | None
@@ -56,7 +58,7 @@ class Stamp(NamedTuple):
     by_self: bool  # Calstream wrote it there
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Register:
     """What one system last said of one group.
 
@@ -89,7 +91,7 @@ class Register:
         return self.stamps[-1].modified_at
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Copy:
     """What one object of one system holds of an entity.
 
@@ -107,7 +109,7 @@ class Copy:
     clamped: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """Whose values a group has, and by which rule."""
 
@@ -115,7 +117,7 @@ class Decision:
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cause:
     """The observation that made a version, for tracing and for measuring delay."""
 
@@ -124,7 +126,7 @@ class Cause:
     occurred_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Merge:
     """Says that an entity is another one, on somebody's word. Its copies are the other's now.
 
@@ -143,7 +145,7 @@ class Merge:
     shared: tuple[NaturalId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entity:
     """One version of one entity.
 
@@ -192,6 +194,7 @@ def kind_of_key(key: str) -> str:
     return key.split("/", 2)[1]
 
 
+@lru_cache(20_000)  # asked for when keys are made ahead, and when they are used
 def entity_id(workspace: str, kind: str, first: NaturalId) -> str:
     """The id of the entity that `first` was the first to name; the same in every replay."""
     return str(uuid.uuid5(_NAMESPACE, f"{workspace}/{kind}/{first}"))

@@ -79,6 +79,11 @@ class Kind:
         return MappingProxyType({f.name: f for group in self.groups for f in group.fields})
 
     @cached_property
+    def sealed_fields(self) -> frozenset[str]:
+        """The names of the fields that are sealed."""
+        return frozenset(name for name, field in self.field_by_name.items() if field.sealed)
+
+    @cached_property
     def references(self) -> tuple[tuple[str, Field], ...]:
         """The fields that point to other entities, each with the name of its group."""
         return tuple((g.name, f) for g in self.groups for f in g.fields if f.reference)
