@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from calstream_ops.bench.report import Measure
+from calstream_ops.bench.steps import NAMES
 
 _RATE = "records/s"
 
@@ -38,5 +39,19 @@ IDENTITY = (
 )
 """What the identity bench measures, in the order in which it is shown."""
 
-MEASURES = {"engine": ENGINE, "identity": IDENTITY}
+STEP = "step_{}_us"
+"""The name of what a step of the resolver's work costs."""
+
+RESOLVE = (
+    Measure("webhooks_per_second_per_core", "1/s", goal=2_000),
+    Measure("ratio_to_quix", "x", goal=1.0, digits=2, needs_peers=True),
+    Measure("cpu_us_per_webhook", "us"),
+    Measure("webhooks_per_cpu_second", "1/s"),
+    Measure("quix_webhooks_per_second", "1/s", needs_peers=True),
+    Measure("max_memory_mb", "MB"),
+    *(Measure(STEP.format(name), "us/webhook", digits=1) for name in NAMES),
+)
+"""What the resolver's bench measures."""
+
+MEASURES = {"engine": ENGINE, "identity": IDENTITY, "resolve": RESOLVE}
 """By the bench's name."""
