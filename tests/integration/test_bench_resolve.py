@@ -11,11 +11,12 @@ from calstream_ops.bench.steps import NAMES
 
 pytestmark = pytest.mark.broker
 
+OPTIONS = ("--json", "--quick", "--without-peers")
+
 
 def test_webhooks_are_resolved_and_each_step_has_its_cost() -> None:
     answer = subprocess.run(
-        [sys.executable, "-P", "-m", "calstream_ops.cli", "bench", "resolve"]
-        + ["--json", "--quick", "--without-peers"],
+        [sys.executable, "-P", "-m", "calstream_ops.cli", "bench", "resolve", *OPTIONS],
         capture_output=True,
         text=True,
         check=False,

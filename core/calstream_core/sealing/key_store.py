@@ -261,6 +261,9 @@ class WorkspaceKeys:
     def known(self, key_id: str) -> AESSIV | None:
         """See `Keys`."""
         self._store.look_for_destroyed()
+        ready = self.cache.ready(key_id)
+        if ready is not None:
+            return ready
         if key_id not in self.cache:
             self.load([key_id])
         if key_id not in self.cache:

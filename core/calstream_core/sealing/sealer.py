@@ -66,13 +66,25 @@ class Keys(Protocol):
         """Has these at hand, in one go; those that are not there are left out."""
 
 
+class _Places(dict[str, list[bytes]]):
+    """What a box is bound to, by its context; contexts are few."""
+
+    def __init__(self, workspace: bytes) -> None:
+        super().__init__()
+        self._workspace = workspace
+
+    def __missing__(self, context: str) -> list[bytes]:
+        place = self[context] = [self._workspace, context.encode()]
+        return place
+
+
 class Seal:
     """Seals under one key, which is looked up, or made, when it is first needed."""
 
-    __slots__ = ("_boxes", "_key", "_keys", "_name", "_workspace")
+    __slots__ = ("_boxes", "_key", "_keys", "_name", "_places")
 
-    def __init__(self, workspace: bytes, keys: Keys, name: KeyName) -> None:
-        self._workspace = workspace
+    def __init__(self, places: "_Places", keys: Keys, name: KeyName) -> None:
+        self._places = places
         self._keys = keys
         self._name = name
         self._key: Key | None = None
@@ -95,20 +107,20 @@ class Seal:
         if key is None:
             key = self._key = self._keys.named(self._name)
         # one byte in front: the cipher refuses an empty message
-        return Box(key.id, key.cipher.encrypt(b"\x01" + plain, [self._workspace, context.encode()]))
+        return Box(key.id, key.cipher.encrypt(b"\x01" + plain, self._places[context]))
 
 
 class Sealer:
     """Seals and opens the values of one workspace. Safe in any thread."""
 
     def __init__(self, workspace: str, keys: Keys, hash_key: bytes) -> None:
-        self._workspace = workspace.encode()
+        self._places = _Places(workspace.encode())
         self._keys = keys
         self._hash_key = hash_key
 
     def under(self, name: KeyName) -> Seal:
         """What seals with the key of that name. Costs nothing until something is sealed."""
-        return Seal(self._workspace, self._keys, name)
+        return Seal(self._places, self._keys, name)
 
     def open(self, context: str, box: Box) -> bytes | Erased:
         """Opens a box; Erased if its key was destroyed.
@@ -117,11 +129,12 @@ class Sealer:
             SecurityError: the key is not ours, the context is another, or the bytes were changed.
             UnavailableError: the key is not at hand and the database does not answer.
         """
-        cipher = self._keys.known(box.key_id)
+        key_id, data = box
+        cipher = self._keys.known(key_id)
         if cipher is None:
             return Erased(box)
         try:
-            return cipher.decrypt(box.data, [self._workspace, context.encode()])[1:]
+            return cipher.decrypt(data, self._places[context])[1:]
         except (InvalidTag, ValueError) as error:
             raise SecurityError(
                 Code.SEAL_BROKEN,

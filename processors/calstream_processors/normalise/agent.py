@@ -95,23 +95,26 @@ class NormaliseStage:
             self._keys.sealer(workspace).make(names)
 
     def _send(self, record: Record, result: Normalised, work: Work) -> None:
-        for observation in result.observations:
-            work.send(
-                self._topic,
-                observation.workspace.encode(),
-                encode_observation(observation, self._keys.sealer(observation.workspace)),
-                partition=partition_of(observation.workspace, self._partitions),
-                headers=[
-                    ("ce_id", observation.id.encode()),
-                    ("ce_type", (observation.event_type or "").encode()),
-                    ("ce_time", str(observation.received_at).encode()),
-                ],
-            )
+        if result.observations:
+            # they are of one webhook: what they have in common is made once
+            first = result.observations[0]
+            key, sealer = first.workspace.encode(), self._keys.sealer(first.workspace)
+            partition = partition_of(first.workspace, self._partitions)
+            event = ("ce_type", (first.event_type or "").encode())
+            at = ("ce_time", b"%d" % first.received_at)
+            for observation in result.observations:
+                work.send(
+                    self._topic,
+                    key,
+                    encode_observation(observation, sealer),
+                    partition=partition,
+                    headers=[("ce_id", observation.id.encode()), event, at],
+                )
         if result.problems:
             # what could be used is on its way; the webhook itself is kept for the rest
-            first = result.problems[0]
-            fields = ", ".join(problem.field for problem in result.problems)
-            error = RecordError(first.code, first.message, field=fields)
+            problem = result.problems[0]
+            fields = ", ".join(each.field for each in result.problems)
+            error = RecordError(problem.code, problem.message, field=fields)
             work.reject(record, error, outcome="partly")
         else:
             work.count(result.outcome)
