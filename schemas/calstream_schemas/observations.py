@@ -38,6 +38,8 @@ class Fact(StrEnum):
     APART = "apart"  # somebody decided that `about` and `other` are two
 
 
+_FACTS = {fact.value: fact for fact in Fact}
+
 DECISIONS = frozenset({Fact.MERGE, Fact.UNMERGE, Fact.APART})
 """Facts that say who is who. They are made by people and recorded like every other fact."""
 
@@ -220,6 +222,7 @@ def _key_ids(decoded: Decoded) -> Iterator[str]:
             for value in cells.values():
                 if type(value) is dict:
                     yield value["key_id"]
+                    return  # the others are sealed with the same one: that of the object
 
 
 def _opened(
@@ -246,7 +249,7 @@ def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:
     return Observation(
         id=body["id"],
         workspace=body["workspace"],
-        fact=Fact(body["fact"]),
+        fact=_FACTS[body["fact"]],
         kind=body["kind"],
         natural_id=NaturalId(body["system"], body["object_type"], body["object_id"]),
         role=body["role"],

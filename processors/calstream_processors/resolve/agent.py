@@ -4,6 +4,7 @@ Transactional: new versions, the observations that count as seen, dead letters a
 `observations` are one transaction, so a crash leaves all of a batch or nothing.
 """
 
+import gc
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 
@@ -111,6 +112,7 @@ class ResolveStage:
         restored.restore_reviews(work[MATCH_REVIEWS.name].store.items())
         restored.restore_conflicts(work[CONFLICTS.name].store.items())
         self._partitions[partition] = restored
+        gc.freeze()  # the indexes stay: nobody need look for cycles in them again
         _log.info("entities restored", partition=partition, entities=count)
 
     def handle(self, batch: Batch, work: Work) -> None:

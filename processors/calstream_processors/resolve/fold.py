@@ -21,15 +21,21 @@ def fold(kind: Kind, copies: Iterable[Copy], rules: RuleSet) -> tuple[Values, di
         The values of every group that somebody spoke of (a field that was not said is None), and
         the decision for each such group.
     """
-    held = list(copies)
+    said_of: dict[str, list[Candidate]] = {}
+    for copy in copies:
+        for name, register in copy.registers.items():
+            if not register.by_self:
+                said_of.setdefault(name, []).append((copy, register))
     values: dict[str, Value] = {}
     decisions: dict[str, Decision] = {}
     made: dict[tuple[NaturalId, str], Decision] = {}  # most groups are decided alike
     for group in kind.groups:
         name = group.name
-        spoken = spoken_of(held, name)
-        if not spoken:
+        spoken = said_of.get(name)
+        if spoken is None:
             continue
+        if len(spoken) > 1:
+            spoken = _in_order(spoken)
         (copy, register), rule = _decide(spoken, rules.owner(kind.name, name), rules)
         decision = made.get((copy.id, rule))
         if decision is None:
@@ -48,8 +54,10 @@ def spoken_of(copies: Iterable[Copy], group: str) -> list[Candidate]:
         for copy in copies
         if (register := copy.registers.get(group)) is not None and not register.by_self
     ]
-    if len(spoken) < 2:  # noqa: PLR2004 - nothing to choose from
-        return spoken
+    return _in_order(spoken) if len(spoken) > 1 else spoken
+
+
+def _in_order(spoken: list[Candidate]) -> list[Candidate]:
     return sorted(_standing(spoken), key=lambda candidate: candidate[0].id)
 
 
