@@ -14,6 +14,7 @@ from calstream_core.process import run_process, stop_signals
 from calstream_core.sealing import open_keys
 from calstream_core.settings import Settings
 from calstream_engine import AppGroup, positions, worker_slot
+from calstream_processors.handover import Handover
 from calstream_processors.normalise.agent import normalise_app
 from calstream_processors.resolve.agent import resolve_app
 from calstream_schemas.topics import OBSERVATIONS, WEBHOOKS, full_name
@@ -28,11 +29,11 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
         CalstreamError: the settings or the broker are not usable, or a stage stopped.
     """
     verify_partitioner()
-    keys = open_keys(settings)
+    keys, handover = open_keys(settings), Handover()
     with worker_slot(settings.state.directory / "processors") as slot:
         sources = {
-            WEBHOOKS: normalise_app(settings, bootstrap_servers, keys, slot),
-            OBSERVATIONS: resolve_app(settings, bootstrap_servers, keys, slot),
+            WEBHOOKS: normalise_app(settings, bootstrap_servers, keys, slot, handover),
+            OBSERVATIONS: resolve_app(settings, bootstrap_servers, keys, slot, handover),
         }
         apps = AppGroup(list(sources.values()))
 

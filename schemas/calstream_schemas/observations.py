@@ -37,6 +37,8 @@ class Fact(StrEnum):
     UNMERGE = "unmerge"  # somebody decided that `about` is nobody else after all
     APART = "apart"  # somebody decided that `about` and `other` are two
 
+    __hash__ = str.__hash__  # that of enums is in Python
+
 
 _FACTS = {fact.value: fact for fact in Fact}
 

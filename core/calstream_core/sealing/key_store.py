@@ -287,6 +287,11 @@ class WorkspaceKeys:
         if rest:
             self._take(self._store.make(self._workspace, rest))
 
+    def has(self, name: KeyName) -> bool:
+        """See `Keys`."""
+        self._store.look_for_destroyed()
+        return self.cache.has(name)
+
     def load(self, key_ids: Iterable[str]) -> None:
         """See `Keys`."""
         missing = sorted({key_id for key_id in key_ids if key_id not in self.cache})

@@ -65,6 +65,9 @@ class Keys(Protocol):
     def load(self, key_ids: Iterable[str]) -> None:
         """Has these at hand, in one go; those that are not there are left out."""
 
+    def has(self, name: KeyName) -> bool:
+        """Whether the key of a name is at hand and was not destroyed."""
+
 
 class _Places(dict[str, list[bytes]]):
     """What a box is bound to, by its context; contexts are few."""
@@ -150,6 +153,14 @@ class Sealer:
             UnavailableError: the database does not answer.
         """
         self._keys.make(names)
+
+    def has(self, name: KeyName) -> bool:
+        """Whether the key of a name is at hand and was not destroyed.
+
+        Raises:
+            UnavailableError: nobody could tell for too long.
+        """
+        return self._keys.has(name)
 
     def load(self, key_ids: Iterable[str]) -> None:
         """Has the keys of these ids at hand, with one query for all that are not.

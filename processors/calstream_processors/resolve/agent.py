@@ -33,6 +33,7 @@ from calstream_engine import (
     state_table,
     truth_table,
 )
+from calstream_processors.handover import Handover
 from calstream_processors.resolve.conflicts import conflict_changes
 from calstream_processors.resolve.consequences import MOST_STEPS, Change, follow
 from calstream_processors.resolve.keys_ahead import keys_ahead
@@ -47,7 +48,7 @@ from calstream_schemas.codec import Poison
 from calstream_schemas.conflicts import encode_conflict
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import encode_entity, entity_headers, key_of
-from calstream_schemas.observations import Observation, decode_observations
+from calstream_schemas.observations import Observation
 from calstream_schemas.resolver_state import rules_key
 from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import (
@@ -68,9 +69,21 @@ _log = structlog.get_logger()
 
 
 def resolve_app(
-    settings: Settings, bootstrap_servers: str, keys: KeyStore, slot: Slot
+    settings: Settings,
+    bootstrap_servers: str,
+    keys: KeyStore,
+    slot: Slot,
+    handover: Handover | None = None,
 ) -> faust.App:
-    """The app that reads `observations`; `entities` and `resolver.state` are its tables' logs."""
+    """The app that reads `observations`; `entities` and `resolver.state` are its tables' logs.
+
+    Args:
+        settings: the installation's.
+        bootstrap_servers: the broker.
+        keys: the key store.
+        slot: this worker's.
+        handover: has what a normaliser in the same process wrote.
+    """
     app = create_app(
         EngineSettings(
             app=f"{settings.kafka.topic_prefix}calstream-resolve",
@@ -87,16 +100,19 @@ def resolve_app(
     truth_table(app, CONFLICTS.name, full_name(CONFLICTS, settings.kafka))
     state_table(app, RESOLVER_STATE.name, full_name(RESOLVER_STATE, settings.kafka))
     source = full_name(OBSERVATIONS, settings.kafka)
-    batch_agent(app, source, name=STAGE)(ResolveStage(settings, keys))
+    batch_agent(app, source, name=STAGE)(ResolveStage(settings, keys, handover))
     return app
 
 
 class ResolveStage:
     """Resolves batches of observations. Fulfils the engine's `Handler`."""
 
-    def __init__(self, settings: Settings, keys: KeyStore) -> None:
+    def __init__(
+        self, settings: Settings, keys: KeyStore, handover: Handover | None = None
+    ) -> None:
         self._partition_count = settings.kafka.partitions
         self._keys = keys
+        self._handover = handover or Handover()
         self._partitions: dict[int, Partition] = {}
 
     def restored(self, partition: int, work: Work) -> None:
@@ -121,9 +137,7 @@ class ResolveStage:
             self.restored(batch.partition, work)
         partition = self._partitions[batch.partition]
         partition.work = work
-        decoded = decode_observations(
-            [record.value() or b"" for record in batch], self._keys.sealer
-        )
+        decoded = self._handover.read([record.value() or b"" for record in batch], self._keys)
         self._make_keys(decoded, partition)
         for record, observation in zip(batch, decoded, strict=True):
             try:
