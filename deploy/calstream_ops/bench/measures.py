@@ -47,7 +47,9 @@ RESOLVE = (
     Measure("ratio_to_quix", "x", goal=1.0, digits=2, needs_peers=True),
     Measure("cpu_us_per_webhook", "us"),
     Measure("webhooks_per_cpu_second", "1/s"),
+    Measure("keyed_webhooks_per_second", "1/s", needs_peers=True),
     Measure("quix_webhooks_per_second", "1/s", needs_peers=True),
+    Measure("quix_cpu_us_per_webhook", "us", needs_peers=True),
     Measure("max_memory_mb", "MB"),
     *(Measure(STEP.format(name), "us/webhook", digits=1) for name in NAMES),
 )

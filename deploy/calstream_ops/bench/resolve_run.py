@@ -1,10 +1,14 @@
 """One host of the resolver's functions: started, warmed up, measured."""
 
+import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import httpx
@@ -17,6 +21,7 @@ from calstream_schemas.topics import ENTITIES, OBSERVATIONS, WEBHOOKS
 
 _READY_SECONDS = 300.0
 _LOOK_SECONDS = 0.05
+_PEERS = Path(__file__).parent / "peers"
 
 Say = Callable[[str], None]
 
@@ -32,6 +37,7 @@ class Hosted:
         samples: where that thread was, by step.
         max_resident_bytes: the most memory.
         entities: how many versions were written.
+        warm_entities: how many before, by the webhooks to warm up with.
         truth: a hash of the newest value of each entity.
     """
 
@@ -41,6 +47,7 @@ class Hosted:
     samples: Mapping[str, int]
     max_resident_bytes: int
     entities: int
+    warm_entities: int
     truth: Mapping[bytes, bytes] = field(repr=False)
 
 
@@ -60,8 +67,13 @@ class Host(Protocol):
     def is_ready(self, worker: WorkerProcess) -> bool:
         """Whether it has read what is known and waits for webhooks."""
 
-    def is_done(self, entities: int) -> bool:
-        """Whether everything is resolved, where so many entities were read."""
+    def is_done(self, entities: int, *, warming: bool) -> bool:
+        """Whether everything is resolved that was written so far.
+
+        Args:
+            entities: so many were read.
+            warming: whether only the webhooks to warm up with were written.
+        """
 
 
 class Processors:
@@ -98,7 +110,7 @@ class Processors:
             return False
         return answer.status_code == httpx.codes.OK
 
-    def is_done(self, entities: int) -> bool:  # noqa: ARG002 - it tells its positions itself
+    def is_done(self, entities: int, *, warming: bool) -> bool:  # noqa: ARG002 - see positions
         """See `Host`."""
         asked = httpx.post(
             f"http://{self._listen}/v1/positions",
@@ -111,6 +123,59 @@ class Processors:
             asked.json()[topic.name].get(partition) == self._installation.end(topic)
             for topic in (WEBHOOKS, OBSERVATIONS)  # in this order: the one fills the other
         )
+
+
+class QuixStreams:
+    """The same functions on Quix Streams, by the peers' Python.
+
+    Args:
+        installation: what it works on.
+        core: where; None for anywhere.
+        python: the peers' Python.
+        ours: what our own processors did, by which it is known when everything is done.
+    """
+
+    name = "quix"
+    application: Mapping[str, Any] = MappingProxyType(
+        {
+            "auto_offset_reset": "earliest",
+            "processing_guarantee": "at-least-once",
+            "use_changelog_topics": True,
+            "producer_extra_config": {"acks": "all", "linger.ms": 20, "compression.type": "lz4"},
+        }
+    )
+
+    def __init__(
+        self, installation: Installation, core: int | None, python: Path, ours: Hosted
+    ) -> None:
+        self._installation = installation
+        self._core = core
+        self._python = python
+        self._ours = ours
+
+    def command(self) -> Sequence[str]:
+        """See `Host`."""
+        settings = {
+            "file": str(self._installation.file),
+            "core": self._core,
+            "path": [path for path in sys.path if path],
+            "state_directory": str(self._installation.file.with_suffix(".quix")),
+            "application": dict(self.application),
+        }
+        return (str(self._python), "-I", str(_PEERS / "quix_resolver.py"), json.dumps(settings))
+
+    def environment(self) -> Mapping[str, str]:
+        """See `Host`."""
+        return {}
+
+    def is_ready(self, worker: WorkerProcess) -> bool:
+        """See `Host`."""
+        return worker.last("ready") is not None
+
+    def is_done(self, entities: int, *, warming: bool) -> bool:
+        """See `Host`."""
+        warm = self._ours.warm_entities
+        return entities >= (warm if warming else warm + self._ours.entities)
 
 
 def run_hosted(host: Host, installation: Installation, scene: Scene, say: Say) -> Hosted:
@@ -133,16 +198,16 @@ def run_hosted(host: Host, installation: Installation, scene: Scene, say: Say) -
 def _measured(
     host: Host, installation: Installation, scene: Scene, worker: WorkerProcess, reader: Reader
 ) -> Hosted:
-    def is_done() -> bool:
+    def is_done(*, warming: bool) -> bool:
         worker.check()
-        return host.is_done(reader.count)
+        return host.is_done(reader.count, warming=warming)
 
     installation.write(WEBHOOKS, scene.warm_up)
-    reader.until(is_done)
+    reader.until(partial(is_done, warming=True))
     before, already = _progress(worker), reader.count
     began = time.monotonic()
     installation.write(WEBHOOKS, scene.webhooks)
-    ended = reader.until(is_done)
+    ended = reader.until(partial(is_done, warming=False))
     after = _progress(worker)
     return Hosted(
         seconds=ended - began,
@@ -151,6 +216,7 @@ def _measured(
         samples=Counter(after["samples"]) - Counter(before["samples"]),
         max_resident_bytes=after["max_resident_bytes"],
         entities=reader.count - already,
+        warm_entities=already,
         truth=reader.last,
     )
 
