@@ -126,9 +126,12 @@ class Reader:
                 "log_level": 2,
             }
         )
-        place = TopicPartition(installation.topic(topic), installation.partition)
-        _, place.offset = self._consumer.get_watermark_offsets(place)
-        self._consumer.assign([place])
+        places = []
+        for number in range(installation.settings.kafka.partitions):
+            place = TopicPartition(installation.topic(topic), number)
+            _, place.offset = self._consumer.get_watermark_offsets(place)
+            places.append(place)
+        self._consumer.assign(places)
 
     def until(self, is_done: Callable[[], bool]) -> float:
         """Reads until something is done, and all that was written by then.

@@ -109,6 +109,7 @@ class Stages:
         """The observations of a webhook."""
         work = Work(self._partition, {})
         self._normalise.handle(self._batch(WEBHOOKS.name, webhook), work)
+        _look(work)
         return _pairs(work.sent)
 
     def resolve(self, observation: bytes, state: State) -> list[tuple[bytes, bytes]]:
@@ -117,6 +118,7 @@ class Stages:
             kept.state = state
         work = self._work()
         self._resolve.handle(self._batch(OBSERVATIONS.name, observation), work)
+        _look(work)
         for name, table in work.tables.items():
             self._kept[name].apply(table.changes())
         return _pairs(work[ENTITIES.name].outgoing(self._partition))
@@ -131,6 +133,12 @@ class Stages:
             for topic, kept in zip(_TABLES, self._kept.values(), strict=True)
         }
         return Work(self._partition, tables)
+
+
+def _look(work: Work) -> None:
+    """Ends the run if something was refused: what is measured is not the whole work then."""
+    for _record, error in work.rejected:
+        raise error
 
 
 def _pairs(records: Iterable[Any]) -> list[tuple[bytes, bytes]]:
