@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -11,12 +12,13 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
 from calstream_ops.stack import EmbeddedBroker
-from calstream_ops.stack.broker_config import broker_properties
+from calstream_ops.stack.broker_config import DATA_DIRECTORY, broker_properties
 from calstream_ops.stack.health import admin_client, broker_answers
 from calstream_ops.stack.jar_lock import read_lock
 from calstream_ops.stack.ports import remembered_ports
 
 _START_SECONDS = 90
+_BROKER_DATA = pytest.StashKey[Path]()
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
@@ -42,8 +44,20 @@ def broker(
     elif request.config.getoption("--kafka") == "docker":
         yield request.getfixturevalue("docker_broker")
     else:
-        with EmbeddedBroker(tmp_path_factory.mktemp("broker")) as embedded:
+        directory = tmp_path_factory.mktemp("broker")
+        with EmbeddedBroker(directory) as embedded:
+            request.config.stash[_BROKER_DATA] = directory / DATA_DIRECTORY
             yield embedded.address
+
+
+@pytest.fixture(scope="session")
+def broker_data(request: pytest.FixtureRequest, broker: str) -> Path:
+    """Where the broker keeps its logs; skips where it is not ours to look into."""
+    del broker
+    found = request.config.stash.get(_BROKER_DATA, None)
+    if found is None:
+        pytest.skip("the broker is another's, and its files can't be read")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -61,6 +61,10 @@ SINK_PENDING = Gauge(
     "Keys that a sink still has to settle, by ledger state.",
     ["sink", "state"],
 )
+ERASURES_OPEN = Gauge(
+    "calstream_erasures_open",
+    "People who are being erased in this worker's partitions: not all has answered yet.",
+)
 SYNC_DELAY_SECONDS = Histogram(
     "calstream_sync_delay_seconds",
     "Time from the change at its source to the vendor's confirmation.",

@@ -1,22 +1,26 @@
 """Sends a decision on who is who to the resolver, and waits for what becomes of it."""
 
+import getpass
 import time
 import uuid
+from dataclasses import replace
 
 from confluent_kafka import KafkaException, Producer
 
-from calstream_core.clock import now_microseconds
+from calstream_core.clock import MICROSECONDS_PER_SECOND, now_microseconds
 from calstream_core.errors import Code, RecordError, UnavailableError
 from calstream_core.kafka import partition_of
 from calstream_core.sealing import Sealer
 from calstream_core.settings import KafkaSettings
 from calstream_ops.inspection.log_reader import LogReader, LogRecord
 from calstream_schemas.entities import Entity, NaturalId
+from calstream_schemas.erasure_facts import ErasureOrder
 from calstream_schemas.observations import Fact, Observation, encode_observation, observation_id
 from calstream_schemas.topics import ENTITIES, OBSERVATIONS, PROCESSORS_DEAD, full_name
 
 _SYSTEM, _ROLE = "calstream", "decisions"
 _SEND_SECONDS = 10
+_DAY_MICROSECONDS = 24 * 60 * 60 * MICROSECONDS_PER_SECOND
 
 
 def decision(fact: Fact, about: Entity, other: Entity | None, decided_by: str) -> Observation:
@@ -36,6 +40,22 @@ def decision(fact: Fact, about: Entity, other: Entity | None, decided_by: str) -
         other=other.id if other else None,
         decided_by=decided_by,
     )
+
+
+def erasure_order(
+    contact: Entity, systems: tuple[str, ...], deadline_days: float, decided_by: str | None
+) -> Observation:
+    """The order to erase a person, as an observation made now.
+
+    Args:
+        contact: whom.
+        systems: the sinks that are waited for until the deadline.
+        deadline_days: in how many days from now the keys are destroyed whatever happens.
+        decided_by: who; by default the user of this machine.
+    """
+    made = decision(Fact.ERASE, contact, None, decided_by or getpass.getuser())
+    deadline = made.received_at + int(deadline_days * _DAY_MICROSECONDS)
+    return replace(made, erasure=ErasureOrder(deadline, systems))
 
 
 class DecisionDesk:

@@ -1,9 +1,13 @@
-"""`python -m calstream_processors`: both stages in one process, each an app of its own.
+"""`python -m calstream_processors`: the stages and the eraser in one process.
+
+Each is an app of its own.
 
 Several such processes share the partitions: run as many as there are cores to spare.
 """
 
+import asyncio
 import sys
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -14,12 +18,20 @@ from calstream_core.process import run_process, stop_signals
 from calstream_core.sealing import open_keys
 from calstream_core.settings import Settings
 from calstream_engine import AppGroup, positions, worker_slot
+from calstream_processors.erase.eraser import Eraser
 from calstream_processors.handover import Handover
 from calstream_processors.normalise.agent import normalise_app
 from calstream_processors.resolve.agent import resolve_app
 from calstream_schemas.topics import OBSERVATIONS, WEBHOOKS, full_name
 
 _log = structlog.get_logger()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Ends a task that runs as long as the process; raises what ended it before."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) -> None:
@@ -35,7 +47,8 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
             WEBHOOKS: normalise_app(settings, bootstrap_servers, keys, slot, handover),
             OBSERVATIONS: resolve_app(settings, bootstrap_servers, keys, slot, handover),
         }
-        apps = AppGroup(list(sources.values()))
+        eraser = Eraser(settings, bootstrap_servers, keys, slot)
+        apps = AppGroup([*sources.values(), eraser.app])
 
         def show(_request: dict[str, Any]) -> dict[str, Any]:
             """How far each source is done, by partition. Called from the server's threads."""
@@ -51,10 +64,13 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
             liveness={"stages": apps.standstill},
         )
         _log.info("processors started", health_port=health.port, worker=slot.number)
+        erasing = asyncio.create_task(eraser.run())
         try:
             with stop_signals() as stop:
+                erasing.add_done_callback(lambda _: stop.set())
                 await apps.run(stop)
         finally:
+            await _ended(erasing)
             health.close()
     _log.info("processors stopped")
 

@@ -15,6 +15,7 @@ class LedgerState(StrEnum):
     RETRY = "retry"  # to be tried again at `due_at`
     WAITING = "waiting"  # until the key `waiting_for` moves
     DEAD = "dead"  # given up; a copy is in the dead letters
+    ERASED = "erased"  # the vendor was told to erase it, and has answered
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from calstream_schemas.cells import read_values, stamp_bytes, write_cells
 from calstream_schemas.codec import Decoded, Poison
 from calstream_schemas.entities.fields import KINDS, kind_of
 from calstream_schemas.entities.model import NaturalId, Stamp, Values
+from calstream_schemas.erasure_facts import ErasureOrder, Receipt
 from calstream_schemas.key_loading import load_keys
 from calstream_schemas.rule_sets import RULES, RuleSet
 from calstream_schemas.wire import END, long, word
@@ -33,9 +34,12 @@ class Fact(StrEnum):
     RESULT = "result"  # a sink wrote it, and this is what the vendor made of it
     GONE = "gone"  # the object no longer exists there
     RULES = "rules"  # the workspace has other rules
+    REFOLD = "refold"  # the resolver goes on folding a workspace again
     MERGE = "merge"  # somebody decided that `about` is `other`
     UNMERGE = "unmerge"  # somebody decided that `about` is nobody else after all
     APART = "apart"  # somebody decided that `about` and `other` are two
+    ERASE = "erase"  # somebody decided that what is known of the person `about` goes
+    ERASED = "erased"  # a system answers that it has erased what it had
 
     __hash__ = str.__hash__  # that of enums is in Python
 
@@ -44,6 +48,9 @@ _FACTS = {fact.value: fact for fact in Fact}
 
 DECISIONS = frozenset({Fact.MERGE, Fact.UNMERGE, Fact.APART})
 """Facts that say who is who. They are made by people and recorded like every other fact."""
+
+ABOUT_RULES = frozenset({Fact.RULES, Fact.REFOLD})
+"""Facts that are about a workspace's rules and no entity. Nothing happened but that."""
 
 
 @record
@@ -64,12 +71,13 @@ class Observation:
         natural_id: the object that it is about.
         about: the entity's id where the observer knows it, as sinks do.
         rule_set: the workspace's rules from now on; with the fact `rules` alone, which is about no
-            entity and has the kind `rule_set`.
+            entity and has the kind `rule_set`, as `refold` has.
         same_as: another object of the system that is the same thing, as a hold and its event are.
         received_at: when it came in, microseconds; for what came by webhook its acceptance.
         occurred_at: when it happened at the source, microseconds.
         other: for decisions on who is who, the other entity's id.
         decided_by: for decisions, who decided.
+        erasure: for `erase` what is asked for, for `erased` the receipt.
     """
 
     id: str
@@ -89,6 +97,7 @@ class Observation:
     delivery_id: str | None = None
     other: str | None = None
     decided_by: str | None = None
+    erasure: ErasureOrder | Receipt | None = None
 
 
 def observation_id(source: str, event: str, fact: Fact, natural_id: NaturalId) -> str:
@@ -166,6 +175,7 @@ def encode_observation(observation: Observation, sealer: Sealer | None) -> bytes
             "delivery_id": observation.delivery_id,
             "other": observation.other,
             "decided_by": observation.decided_by,
+            "erasure": None if observation.erasure is None else observation.erasure.encode(),
         },
         _said(observation, seal) if observation.statements else END,
     )
@@ -233,7 +243,9 @@ def _opened(
     if isinstance(decoded, Poison):
         return decoded
     body = decoded.body
-    if (body["kind"] == RULE_SET) != (body["fact"] == Fact.RULES):
+    if (body["kind"] == RULE_SET) != (body["fact"] in ABOUT_RULES) or (
+        (body["rule_set"] is None) == (body["fact"] == Fact.RULES)
+    ):
         return Poison(raw, Code.RECORD_UNREADABLE, "a rule set comes with the fact rules alone")
     if body["kind"] not in KINDS and body["kind"] != RULE_SET:
         return Poison(raw, Code.RECORD_UNREADABLE, f"there is no kind {body['kind']!r}")
@@ -264,9 +276,16 @@ def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:
         delivery_id=body["delivery_id"],
         other=body["other"],
         decided_by=body["decided_by"],
+        erasure=_erasure(Fact(body["fact"]), body["erasure"]),
         rule_set=None if body["rule_set"] is None else RuleSet.decode(body["rule_set"].encode()),
         statements=tuple(_statements(body, sealer)),
     )
+
+
+def _erasure(fact: Fact, text: str | None) -> ErasureOrder | Receipt | None:
+    if text is None:
+        return None
+    return ErasureOrder.decode(text) if fact is Fact.ERASE else Receipt.decode(text)
 
 
 def _statements(body: dict[str, Any], sealer: Sealer) -> Iterator[Statement]:

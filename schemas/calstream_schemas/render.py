@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from calstream_schemas.entities.fields import KINDS, Field, FieldType, Kind
+from calstream_schemas.entities.slot import BOOKING, slot_fields
 
 NAMESPACE = "calstream"
 VERSION = 1
@@ -197,8 +198,21 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
         {"name": "workspace", "type": "string"},
         {"name": "version", "type": "long"},
         *_identity(),
+        *(slot_fields() if kind.name == BOOKING else ()),
         {"name": "created_at", "type": _MICROSECONDS},
         {"name": "cause", "type": cause},
+        {
+            "name": "erasing_since",
+            "type": ["null", _MICROSECONDS],
+            "doc": "When it was asked to erase what is personal here; until it is done.",
+            "default": None,
+        },
+        {
+            "name": "erased_at",
+            "type": ["null", _MICROSECONDS],
+            "doc": "When what was personal here was last erased.",
+            "default": None,
+        },
         {"name": "references", "type": {"type": "array", "items": reference}},
         # what follows is what `entities.cells` encodes
         {"name": "copies", "type": {"type": "array", "items": _copy(kind)}},

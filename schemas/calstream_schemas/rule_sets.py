@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import orjson
 
 from calstream_core.errors import Code, RecordError
+from calstream_schemas.double_booking_rules import DoubleBookingRules
+from calstream_schemas.lead_rules import LeadRules
 
 CALENDAR, CRM, PAYMENTS, MEETINGS, RULES = "calendar", "crm", "payments", "meetings", "rules"
 
@@ -28,12 +30,15 @@ class RuleSet:
     Attributes:
         pattern: the pattern that it started from, for people.
         owners: the owning role, or `newest`, by kind and group. What is not in it has no owner.
-        precedence: where two systems spoke at the same time and neither owns the group, the earlier
-            role counts.
+        precedence: roles, and single systems by name: where two systems spoke at the same time and
+            neither owns the group, the earlier one counts. A system that is not named goes by its
+            role.
         conflict_window_seconds: systems that say different things of one group within it are in
             conflict.
         ignore_plus_addresses: whether `jo+news@` is the mailbox `jo@`.
         ignore_dots: whether `j.o@` is the mailbox `jo@`, at the providers that deliver it so.
+        double_booking: what is a double booking, and who keeps the slot.
+        leads: what is said of people who book.
     """
 
     pattern: str
@@ -42,6 +47,8 @@ class RuleSet:
     conflict_window_seconds: int = 600
     ignore_plus_addresses: bool = False
     ignore_dots: bool = False
+    double_booking: DoubleBookingRules = field(default_factory=DoubleBookingRules)
+    leads: LeadRules = field(default_factory=LeadRules)
 
     @cached_property
     def id(self) -> str:
@@ -50,8 +57,14 @@ class RuleSet:
 
     @cached_property
     def places(self) -> Mapping[str, int]:
-        """Each role's place in the precedence."""
-        return {role: place for place, role in enumerate(self.precedence)}
+        """The place in the precedence by role or system."""
+        return {name: place for place, name in enumerate(self.precedence)}
+
+    def place(self, system: str, role: str) -> int:
+        """The place of a system in the precedence: its own, else its role's; 0 is the first."""
+        places = self.places
+        found = places.get(system)
+        return places.get(role, len(places)) if found is None else found
 
     def owner(self, kind: str, group: str) -> str | None:
         """The role whose word counts, or None where the newest does."""
@@ -68,6 +81,8 @@ class RuleSet:
                 "conflict_window_seconds": self.conflict_window_seconds,
                 "ignore_plus_addresses": self.ignore_plus_addresses,
                 "ignore_dots": self.ignore_dots,
+                "double_booking": self.double_booking.as_json(),
+                "leads": self.leads.to_plain(),
             },
             option=orjson.OPT_SORT_KEYS,
         )
@@ -88,10 +103,12 @@ class RuleSet:
             return cls(
                 pattern=str(body["pattern"]),
                 owners=owners,
-                precedence=tuple(str(role) for role in body["precedence"]),
+                precedence=tuple(str(name) for name in body["precedence"]),
                 conflict_window_seconds=int(body["conflict_window_seconds"]),
                 ignore_plus_addresses=bool(body["ignore_plus_addresses"]),
                 ignore_dots=bool(body["ignore_dots"]),
+                double_booking=DoubleBookingRules.from_json(body["double_booking"]),
+                leads=LeadRules.from_plain(body["leads"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordError(Code.RECORD_UNREADABLE, f"not a rule set: {error!r}") from error

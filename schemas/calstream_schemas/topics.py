@@ -69,13 +69,17 @@ ENTITIES = Topic(
 )
 RESOLVER_STATE = Topic(
     "resolver.state",
-    "seen observation ids, rule sets",
+    "seen observation ids, rule sets, heads of the audit's chains",
     "workspace/id",
     compacted=True,
     retention_days=None,
 )
 CONFLICTS = Topic(
-    "conflicts", "Conflict", "workspace/kind/id/group", compacted=True, retention_days=None
+    "conflicts",
+    "Conflict, DoubleBooking",
+    "workspace/kind/id/group, workspace/double-booking/id",
+    compacted=True,
+    retention_days=None,
 )
 MATCH_REVIEWS = Topic(
     "match-reviews",
@@ -84,6 +88,9 @@ MATCH_REVIEWS = Topic(
     compacted=True,
     retention_days=None,
 )
+AUDIT = Topic("audit", "AuditEntry", "workspace", compacted=False, retention_days=400)
+
+ERASURES = Topic("erasures", "Erasure", "workspace/erasure/id", compacted=True, retention_days=None)
 
 
 def _dead(name: str) -> Topic:
@@ -110,6 +117,8 @@ _FIXED = (
     RESOLVER_STATE,
     CONFLICTS,
     MATCH_REVIEWS,
+    ERASURES,
+    AUDIT,
     PROCESSORS_DEAD,
 )
 

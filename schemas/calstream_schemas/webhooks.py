@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from calstream_core.errors import CalstreamError, UnavailableError
-from calstream_core.sealing import Box, Erased, Sealer, day_key
+from calstream_core.sealing import Box, Erased, Sealer, day_key, leaf_of
 from calstream_schemas import codec
 from calstream_schemas.codec import Poison
 
@@ -47,9 +47,9 @@ class RejectedWebhook:
 
 
 def encode_received(webhook: ReceivedWebhook, sealer: Sealer) -> bytes:
-    """The value for `webhooks`, sealed with the key of the day of its acceptance."""
+    """The value for `webhooks`, sealed with a key of its own below the day's."""
     assert isinstance(webhook.body, bytes)  # it has just come in
-    box = sealer.under(day_key(webhook.received_at)).seal(_BODY, webhook.body)
+    box = sealer.under(day_key(webhook.received_at), leaf_of(webhook.id)).seal(_BODY, webhook.body)
     return codec.encode(
         "WebhookReceived",
         {
@@ -79,7 +79,7 @@ def decode_received(raw: bytes, sealer_of: Callable[[str], Sealer]) -> ReceivedW
     body = decoded.body
     try:
         box = Box(body["body"]["key_id"], body["body"]["box"])
-        plain = sealer_of(body["workspace"]).open(_BODY, box)
+        plain = sealer_of(body["workspace"]).open(_BODY, box, leaf_of(str(body["id"])))
     except UnavailableError:
         raise  # of the key store; says nothing of the record
     except CalstreamError as error:
@@ -102,7 +102,9 @@ def encode_rejected(webhook: RejectedWebhook, sealer: Sealer) -> bytes:
     sealed = None
     if webhook.body is not None:
         assert isinstance(webhook.body, bytes)  # it has just come in
-        box = sealer.under(day_key(webhook.received_at)).seal(_BODY, webhook.body)
+        box = sealer.under(day_key(webhook.received_at), leaf_of(webhook.id)).seal(
+            _BODY, webhook.body
+        )
         sealed = {"key_id": box.key_id, "box": box.data}
     return codec.encode(
         "WebhookRejected",
@@ -134,7 +136,9 @@ def decode_rejected(raw: bytes, sealer_of: Callable[[str], Sealer]) -> RejectedW
     sealed = body["body"]
     try:
         plain = (
-            sealer_of(body["workspace"]).open(_BODY, Box(sealed["key_id"], sealed["box"]))
+            sealer_of(body["workspace"]).open(
+                _BODY, Box(sealed["key_id"], sealed["box"]), leaf_of(str(body["id"]))
+            )
             if sealed
             else None
         )
@@ -154,3 +158,19 @@ def decode_rejected(raw: bytes, sealer_of: Callable[[str], Sealer]) -> RejectedW
         body_bytes=body["body_bytes"],
         body=plain,
     )
+
+
+def sealed_body(raw: bytes) -> tuple[str, str, str] | None:
+    """Where the body's key of a value of `webhooks` or `webhooks.rejected` is found.
+
+    Returns:
+        The workspace, the id of the key, and the leaf below it; None for any other value, and for
+        one without a body.
+    """
+    decoded = codec.decode(raw)
+    if isinstance(decoded, Poison) or decoded.record not in {"WebhookReceived", "WebhookRejected"}:
+        return None
+    sealed = decoded.body["body"]
+    if sealed is None:
+        return None
+    return decoded.body["workspace"], sealed["key_id"], leaf_of(str(decoded.body["id"]))

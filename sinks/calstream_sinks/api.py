@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from calstream_core.errors import Code
 from calstream_schemas.entities import Copy, Entity, Values
+from calstream_schemas.erasure_facts import Done
 
 API_VERSION = 1
 """The version of this contract; a sink names the one that it was written for."""
@@ -189,6 +190,30 @@ Outcome = Applied | Found | Missing | Refused | Deferred
 
 
 @dataclass(frozen=True, slots=True)
+class Going:
+    """One entity of which the vendor must keep nothing.
+
+    Attributes:
+        external_ids: the objects that we know of; empty where no id was ever learned. Then an
+            object may be there all the same, from a call whose answer was lost.
+    """
+
+    entity: Entity
+    external_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The vendor's answer for one entity; `detail` is for people, free of personal data."""
+
+    done: Done
+    detail: str = ""
+
+
+ErasureOutcome = Erased | Deferred
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that `check` looked at. A fault has a hint that says what to do."""
 
@@ -283,6 +308,16 @@ class Sink(ABC, Generic[ConfigT]):
         twice leaves the vendor as once. UnavailableError and ConfigError concern the whole batch;
         any other exception counts as unknown outcomes and as a bug of the sink.
         """
+
+    async def erase(self, kind: str, going: Sequence[Going]) -> Sequence[ErasureOutcome]:
+        """Deletes people at the vendor, and the bookings that had nobody else, for ever.
+
+        Called with entities of one kind, at most `max_batch`; their values may be gone already.
+        Each gets its outcome, in the same order. Doing it twice leaves the vendor as once.
+        UnavailableError and ConfigError concern the whole batch. By default a person must do it.
+        """
+        del kind
+        return [Erased(Done.UNABLE, "delete it there by hand")] * len(going)
 
     @abstractmethod
     async def lookup(self, kind: str, external_ids: Sequence[str]) -> Mapping[str, Snapshot | None]:

@@ -27,6 +27,7 @@ NAMES = {
     "resolver.state",
     "conflicts",
     "match-reviews",
+    "audit",
     "processors.dead",
     "sink.crm.ledger",
     "sink.crm.dead",

@@ -19,7 +19,14 @@ from calstream_core.settings import Settings
 from calstream_ops.cli.root import COMMANDS, USAGE_CODE
 
 DOCS = Path(__file__).parents[2] / "docs"
-PLACEHOLDERS = {"workspaces": "NAME", "sinks": "ID", "secrets": "SOURCE", "owners": "GROUP"}
+PLACEHOLDERS = {
+    "workspaces": "NAME",
+    "sinks": "ID",
+    "secrets": "SOURCE",
+    "owners": "GROUP",
+    "event_types": "SLUG",
+    "hosts": "ID",
+}
 
 
 def rows(page: str, heading: str) -> list[list[str]]:

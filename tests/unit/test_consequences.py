@@ -3,7 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from calstream_processors.resolve.consequences import SYSTEM, Change, follow, said_by_rules
+import pytest
+
+from calstream_core.errors import Code, InvariantError
+from calstream_processors.resolve.consequences import (
+    MOST_STEPS,
+    SYSTEM,
+    Change,
+    follow,
+    follow_up,
+    said_by_rules,
+)
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.state import Workspace
@@ -84,3 +94,39 @@ def test_a_refold_is_told_apart_from_what_happened() -> None:
     (change,) = _applied(state, _told("evt_1"))
     assert not change.refolded
     assert replace(change, cause=replace(change.cause, fact=Fact.RULES)).refolded
+
+
+def test_what_follows_is_followed_until_nothing_does() -> None:
+    state = Workspace()
+    follow_up(
+        state,
+        _applied(state, _told("evt_1")),
+        CALENDAR_TO_CRM,
+        [_sourced],
+        lambda observation: _applied(state, observation),
+    )
+    (contact,) = state.entities.values()
+    assert (contact.version, contact.values["lead_source"]) == (2, "calendar.live")
+
+
+def test_many_may_follow_from_one_but_a_circle_is_found() -> None:
+    def many(
+        _state: WorkspaceState, changes: Sequence[Change], _rules: RuleSet
+    ) -> Iterator[Observation]:
+        for change in changes:
+            if change.before is None:
+                yield from (_told(f"evt_{n}") for n in range(3 * MOST_STEPS))
+
+    applied: list[Observation] = []
+
+    def apply(observation: Observation) -> list[Change]:
+        applied.append(observation)
+        return []
+
+    state = Workspace()
+    changes = _applied(state, _told("evt_1"))
+    follow_up(state, changes, CALENDAR_TO_CRM, [many], apply)
+    assert len(applied) == 3 * MOST_STEPS
+    with pytest.raises(InvariantError) as caught:
+        follow_up(state, changes, CALENDAR_TO_CRM, [_sourced], lambda _drawn: changes)
+    assert caught.value.code is Code.INVARIANT_BROKEN

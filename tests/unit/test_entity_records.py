@@ -14,6 +14,7 @@ from calstream_schemas.codec import Poison
 from calstream_schemas.entities import KINDS, Cause, Entity, Field, FieldType, NaturalId, Stamp
 from calstream_schemas.entities.avro import decode_entity, encode_entity, entity_headers
 from calstream_schemas.observations import (
+    ABOUT_RULES,
     Fact,
     Observation,
     Statement,
@@ -52,7 +53,7 @@ def observations(draw: st.DrawFn) -> Observation:
     return Observation(
         id="o1",
         workspace="acme",
-        fact=draw(st.sampled_from(sorted(set(Fact) - {Fact.RULES}))),
+        fact=draw(st.sampled_from(sorted(set(Fact) - ABOUT_RULES))),
         kind=kind.name,
         natural_id=NaturalId("calendar_live", kind.name, draw(text)),
         role="calendar",

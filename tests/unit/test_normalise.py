@@ -99,9 +99,9 @@ def _values(result: Normalised, kind: str) -> dict[str, Any]:
 def test_an_event_gives_the_person_first_and_then_what_refers_to_them() -> None:
     result = _normalise(BODY)
     kinds = [observation.kind for observation in result.observations]
-    assert kinds == ["contact", "booking", "attendance", "payment", "attendance"]
+    assert kinds == ["contact", "booking", "attendance", "payment"]
     assert result.problems == ()
-    assert len({observation.id for observation in result.observations}) == 5
+    assert len({observation.id for observation in result.observations}) == 4
 
 
 def test_values_are_normalised() -> None:
@@ -115,8 +115,8 @@ def test_values_are_normalised() -> None:
     assert booking["wall_start"] == "2026-11-27T10:00:00"
     attendance = _values(result, "attendance")
     assert attendance["answers"] == '{"team_size":"51-200"}'
-    assert attendance["payment_status"] == "pending"
-    assert _values(result, "payment")["amount_minor"] == 4900
+    payment = _values(result, "payment")
+    assert (payment["status"], payment["amount_minor"]) == ("pending", 4900)
 
 
 def test_everything_said_has_a_place_in_the_catalogue() -> None:
@@ -133,7 +133,7 @@ def test_every_delivery_of_an_event_gives_the_same_observation_ids() -> None:
     assert [o.id for o in first.observations] == [o.id for o in again.observations]
 
 
-def test_a_payment_tells_its_attendance_whether_it_is_paid() -> None:
+def test_a_payment_tells_how_it_stands_and_for_which_attendance() -> None:
     body = {
         **BODY,
         "type": "payment.failed",
@@ -148,9 +148,11 @@ def test_a_payment_tells_its_attendance_whether_it_is_paid() -> None:
         },
     }
     result = _normalise(body)
-    assert _values(result, "payment")["status"] == "failed"
-    assert _values(result, "attendance")["payment_status"] == "failed"
-    assert _values(result, "attendance")["payment_failure"] == "card_declined"
+    assert [observation.kind for observation in result.observations] == ["payment"]
+    payment = _values(result, "payment")
+    assert (payment["status"], payment["failure_code"]) == ("failed", "card_declined")
+    assert payment["booking_ref"] == "calendar_live/event/cal_1"
+    assert payment["attendance_ref"] == "calendar_live/attendance/cal_1/att_1"
 
 
 def test_a_deleted_attendee_is_gone_and_nothing_more() -> None:

@@ -12,13 +12,16 @@ from calstream_core.errors import Code, ConfigError, RecordError
 from calstream_core.sealing import KeyStore
 from calstream_core.settings import Pattern, RuleSettings, WorkspaceSettings
 from calstream_processors.resolve.copies import apply
+from calstream_processors.resolve.fold import fold
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM, PATTERNS
 from calstream_processors.resolve.refold import field_changes, refold
+from calstream_processors.resolve.rehearsal import rehearse
 from calstream_processors.resolve.rule_settings import rule_set_of
 from calstream_processors.resolve.state import Workspace
 from calstream_processors.resolve.versions import with_copies
 from calstream_schemas.codec import Poison
 from calstream_schemas.entities import (
+    KINDS,
     Cause,
     Copy,
     Entity,
@@ -27,6 +30,7 @@ from calstream_schemas.entities import (
     Stamp,
     entity_id,
 )
+from calstream_schemas.lead_rules import Assignee, LeadRules, Operator, ScoringRule
 from calstream_schemas.observations import (
     Fact,
     decode_observation,
@@ -37,21 +41,48 @@ from calstream_schemas.resolver_state import rules_key, workspace_of_rules
 from calstream_schemas.rule_sets import NEWEST, ROLES, RuleSet
 
 owner = st.sampled_from([*ROLES, NEWEST])
+operands = st.one_of(
+    st.none(), st.text(max_size=3), st.integers(2, 5), st.tuples(st.text(max_size=3))
+)
+lead_rules = st.builds(
+    LeadRules,
+    source=st.sampled_from(["", "calendar.live"]),
+    scoring=st.lists(
+        st.builds(
+            ScoringRule,
+            st.sampled_from(["size", "when"]),
+            st.sampled_from(Operator),
+            operands,
+            st.integers(-5, 5),
+        ),
+        max_size=3,
+    ).map(tuple),
+    threshold=st.none() | st.integers(0, 5),
+    assignees=st.lists(st.builds(Assignee, st.text(max_size=2), st.integers(1, 3)), max_size=2).map(
+        tuple
+    ),
+)
 rule_sets = st.builds(
-    lambda pattern, owners, precedence, window: dataclasses.replace(
+    lambda pattern, owners, precedence, window, leads: dataclasses.replace(
         PATTERNS[pattern],
         owners={**PATTERNS[pattern].owners, **owners},
         precedence=tuple(precedence),
         conflict_window_seconds=window,
+        leads=leads,
     ),
     st.sampled_from(Pattern),
     st.dictionaries(st.sampled_from(sorted(CALENDAR_TO_CRM.owners)), owner, max_size=6),
-    st.permutations(ROLES),
+    st.permutations([*ROLES, "hubspot"]),
     st.integers(0, 1000),
+    lead_rules,
 )
 CAUSE = Cause("o9", 9, 9)
 ATTENDEE = NaturalId("calendar_live", "attendee", "att_1")
 CRM_CONTACT = NaturalId("hubspot", "contact", "1")
+
+
+def _scoring(**row: object) -> dict[str, dict[str, object]]:
+    return {"scoring": {"table": [{"field": "size", "points": 5, **row}]}}
 
 
 def _workspace(**rules: object) -> WorkspaceSettings:
@@ -80,17 +111,87 @@ def test_a_workspace_changes_single_groups_and_the_precedence() -> None:
         ({"owners": {"booking.start_at": "crm"}}, "the field is in the group schedule"),
         ({"owners": {"contact.name": "crn"}}, "no role 'crn'; did you mean crm?"),
         ({"owners": {"contact": "crm"}}, "contact has no group ''"),
-        ({"precedence": ["boss"]}, "precedence: there is no role 'boss'; there are calendar,"),
-        ({"precedence": ["crm", "crm"]}, "precedence: a role stands twice"),
+        (
+            {"precedence": ["boss"]},
+            "precedence: there is no role or system 'boss'; there are calendar,",
+        ),
+        ({"precedence": ["crm", "crm"]}, "precedence: crm stands twice"),
+        ({"precedence": ["hubspt"]}, "no role or system 'hubspt'; did you mean hubspot?"),
+        (_scoring(operator="at_lest", value=1), "no operator 'at_lest'; did you mean at_least?"),
+        (_scoring(operator="one_of", value="x"), "scoring.table[0] (size): one_of needs a list"),
+        (_scoring(operator="one_of", value=[]), "one_of needs a list"),
+        (_scoring(operator="at_least", value="x"), "at_least needs a number"),
+        (_scoring(operator="at_most", value=True), "at_most needs a number"),
+        (_scoring(operator="contains", value=""), "contains needs a text"),
+        (_scoring(operator="answered", value="x"), "answered takes no value"),
+        (_scoring(), "is needs one value"),
+        (_scoring(value=["a"]), "is needs one value; one_of takes several"),
+        (
+            {"scoring": {"threshold": 1}},
+            "scoring.threshold: the table gives 0 points at most",
+        ),
+        (
+            {"scoring": _scoring(value="x")["scoring"] | {"threshold": 6}},
+            "scoring.threshold: the table gives 5 points at most",
+        ),
+        (
+            {"assignment": {"people": [{"owner_id": "7"}, {"owner_id": "7"}]}},
+            "assignment.people: 7 stands twice; give it a weight",
+        ),
     ],
 )
 def test_what_there_is_not_is_named_with_the_closest(rules: object, message: str) -> None:
     assert isinstance(rules, dict)
     with pytest.raises(ConfigError) as caught:
-        rule_set_of("acme", _workspace(**rules))
+        rule_set_of("acme", _workspace(**rules), ["hubspot"])
     assert caught.value.code is Code.CONFIG_INVALID
     assert message in caught.value.message
     assert "workspaces.acme.rules." in caught.value.message
+
+
+def test_the_rules_for_leads_are_taken_from_the_settings() -> None:
+    asked = _workspace(
+        lead_source=" web ",
+        scoring={
+            "table": [
+                {"field": "size", "operator": "one_of", "value": ["a", "b"], "points": 5},
+                {"field": "seats", "operator": "at_least", "value": 2.5, "points": -1},
+            ],
+            "threshold": 4,
+        },
+        assignment={"people": [{"owner_id": "7", "weight": 2}, {"owner_id": "8"}]},
+    )
+    assert rule_set_of("acme", asked).leads == LeadRules(
+        "web",
+        (
+            ScoringRule("size", Operator.ONE_OF, ("a", "b"), 5),
+            ScoringRule("seats", Operator.AT_LEAST, 2.5, -1),
+        ),
+        4,
+        (Assignee("7", 2), Assignee("8")),
+    )
+
+
+def test_a_system_may_stand_before_others_of_its_role() -> None:
+    rules = rule_set_of("acme", _workspace(precedence=["salesforce", "calendar"]), ["salesforce"])
+    ranked = [("calendar_live", "calendar"), ("hubspot", "crm"), ("salesforce", "crm")]
+    assert sorted(ranked, key=lambda each: rules.place(*each)) == [
+        ("salesforce", "crm"),
+        ("calendar_live", "calendar"),
+        ("hubspot", "crm"),
+    ]
+    said = {
+        id_: Copy(
+            id_, role, {"name": Register({"full_name": name}, (Stamp(-1, 5, by_self=False),))}
+        )
+        for id_, role, name in (
+            (ATTENDEE, "calendar", "Jo"),
+            (CRM_CONTACT, "crm", "Joanna"),
+            (NaturalId("salesforce", "contact", "9"), "crm", "J."),
+        )
+    }
+    values, decisions = fold(KINDS["contact"], said.values(), rules)
+    assert (values["full_name"], decisions["name"].rule) == ("J.", "newest")
 
 
 def test_all_faults_are_named_at_once() -> None:
@@ -176,7 +277,8 @@ def test_the_same_rules_make_no_version() -> None:
 
 
 def test_a_plan_tells_each_field_with_its_old_and_new_value_and_decider() -> None:
-    (change,) = field_changes(_contact(), PATTERNS[Pattern.TWO_WAY])
+    changed = rules_changed("acme", PATTERNS[Pattern.TWO_WAY], "plan", 9)
+    (change,) = rehearse([_contact()], CALENDAR_TO_CRM, changed)
     assert (change.field, change.old, change.new) == ("full_name", "Joanna", "Jo")
     assert change.before is not None
     assert change.after is not None
@@ -202,4 +304,4 @@ def test_a_refold_gives_what_the_new_rules_alone_would_have_given(
     before, expected = _entity(history, old), _entity(history, new)
     after = [*refold(Workspace(), [before], new, CAUSE), before][0]
     assert (after.values, after.decisions) == (expected.values, expected.decisions)
-    assert (after is before) == (not field_changes(before, new))
+    assert (after is before) == (not field_changes(before, after))

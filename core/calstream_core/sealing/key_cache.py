@@ -64,6 +64,14 @@ class KeyCache:
                 self._ciphers[key_id] = made
         return made
 
+    def bytes_of(self, key_id: str) -> tuple[KeyName, bytes | None] | None:
+        """The name of a key that is at hand, and itself unless it was destroyed."""
+        return self._by_id.get(key_id)
+
+    def id_of(self, name: KeyName) -> str | None:
+        """The id of the key of a name, if it is at hand."""
+        return self._id_by_name.get(name)
+
     def forget(self, key_id: str) -> None:
         """Notes that a key was destroyed."""
         with self._lock:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from sqlalchemy import Connection
@@ -20,10 +21,13 @@ from calstream_core.sealing.encryption_keys import EncryptionKeys, EncryptionKey
 from calstream_core.sealing.key_cache import KeyCache
 from calstream_core.sealing.key_files import import_key_files
 from calstream_core.sealing.key_table import RetiredKeyError, StoredKey
+from calstream_core.sealing.leaves import DEPTH, descend, digits_of, node_name
 from calstream_core.sealing.names import HASH, KeyName
 from calstream_core.sealing.sealer import Key, Sealer
 from calstream_core.settings import Settings
 from calstream_core.store import Database, open_database, sqlite_database
+
+T = TypeVar("T")
 
 REFRESH_SECONDS = 5.0
 """How soon every process stops opening with a key that another one destroyed."""
@@ -122,6 +126,29 @@ class KeyStore:
             self._refresh()
         return count
 
+    def destroy_leaves(self, workspace: str, leaves: Iterable[tuple[str, str]]) -> int:
+        """Destroys the keys of single records for ever; tells how many there were.
+
+        Args:
+            workspace: whose.
+            leaves: the id of the key that a record's box names, and the record's leaf.
+
+        Raises:
+            UnavailableError: the database does not answer.
+        """
+        wanted = sorted(set(leaves))
+        if not wanted:
+            return 0
+        count = self._wrapping(
+            lambda connection, encryption: sum(
+                key_table.destroy_leaf(connection, workspace, key_id, leaf, encryption)
+                for key_id, leaf in wanted
+            )
+        )
+        self.database.clean()
+        self._refresh()
+        return count
+
     def read_encryption_again(self) -> EncryptionKeys:
         """The key-encryption keys as they are now, after somebody replaced one.
 
@@ -149,11 +176,17 @@ class KeyStore:
                 Code.SECRET_MISSING,
                 f"A key of the workspace {workspace!r} is not here, and reading makes none.",
             )
+        return self._wrapping(
+            lambda connection, encryption: key_table.make(connection, workspace, names, encryption)
+        )
+
+    def _wrapping(self, work: Callable[[Connection, EncryptionKeys], T]) -> T:
+        """Does what wraps keys, again if the key-encryption key is replaced meanwhile."""
         while True:
             encryption = self.encryption()
             try:
                 with self.database.writing() as connection:
-                    return key_table.make(connection, workspace, names, encryption)
+                    return work(connection, encryption)
             except RetiredKeyError:
                 if self.read_encryption_again().first == encryption.first:
                     raise ConfigError(
@@ -273,6 +306,32 @@ class WorkspaceKeys:
                 hint="Is this the installation that wrote the record?",
             )
         return self.cache.cipher(key_id)
+
+    def leaf(self, name: KeyName, leaf: str) -> Key:
+        """See `Keys`."""
+        found = self.cache.id_of(name)
+        if found is None:
+            self.make([name])
+            found = self.cache.id_of(name)
+        known = self.cache.bytes_of(found or "")
+        if found is None or known is None or known[1] is None:
+            return self.leaf(name, leaf)  # destroyed just now: there is a new one
+        return Key(found, AESSIV(descend(known[1], leaf)))
+
+    def known_leaf(self, key_id: str, leaf: str) -> AESSIV | None:
+        """See `Keys`."""
+        if self.known(key_id) is None:
+            name, _ = self.cache.bytes_of(key_id) or (HASH, None)
+            nodes = [node_name(name, key_id, leaf[:depth]) for depth in range(1, DEPTH + 1)]
+            found = self._store.fetch(
+                lambda connection: key_table.with_names(connection, self._workspace, nodes)
+            )
+            for stored, node in found:
+                if node is not None:
+                    return AESSIV(descend(node, leaf[len(digits_of(stored.name)) :]))
+            return None
+        _, root = self.cache.bytes_of(key_id) or (HASH, None)
+        return None if root is None else AESSIV(descend(root, leaf))
 
     def make(self, names: Iterable[KeyName]) -> None:
         """See `Keys`."""

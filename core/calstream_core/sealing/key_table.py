@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from calstream_core.clock import now_microseconds
 from calstream_core.sealing.encryption_keys import EncryptionKeys
+from calstream_core.sealing.leaves import DEPTH, beside, digits_of, node_name
 from calstream_core.sealing.names import KeyName, Scope
 from calstream_core.store.tables import data_key, encryption_key
 
@@ -201,6 +202,37 @@ def rewrap(connection: Connection, keys: Iterable[StoredKey], encryption: Encryp
 def destroy(connection: Connection, workspace: str, ids: Sequence[str]) -> int:
     """Takes the keys of these ids out of their rows; tells how many there were."""
     return sum(_destroy(connection, workspace, data_key.c.id.in_(some)) for some in _slices(ids))
+
+
+def destroy_leaf(
+    connection: Connection, workspace: str, key_id: str, leaf: str, encryption: EncryptionKeys
+) -> int:
+    """Destroys the key of one record below a key; those of all others can be made as before.
+
+    Returns:
+        1, or 0 where it was destroyed before or never was.
+
+    Raises:
+        RetiredKeyError: see there.
+    """
+    root = next(with_ids(connection, workspace, [key_id]), None)
+    if root is None:
+        return 0
+    nodes = [node_name(root.name, key_id, leaf[:depth]) for depth in range(1, DEPTH + 1)]
+    holder = root if root.wrapped else next(with_names(connection, workspace, nodes), None)
+    key = holder.unwrap(encryption) if holder is not None else None
+    if holder is None or key is None:
+        return 0
+    use(connection, encryption.first)
+    rest = beside(key, "" if holder is root else digits_of(holder.name), leaf)
+    insert(
+        connection,
+        [
+            fresh_row(workspace, node_name(root.name, key_id, digits), node, encryption)
+            for digits, node in rest
+        ],
+    )
+    return destroy(connection, workspace, [holder.id])
 
 
 def destroy_days_before(connection: Connection, workspace: str, day: KeyName) -> int:

@@ -59,6 +59,16 @@ class Keys(Protocol):
             SecurityError: there never was such a key here.
         """
 
+    def leaf(self, name: KeyName, leaf: str) -> Key:
+        """The key of one record below the key of a name; see `leaves`."""
+
+    def known_leaf(self, key_id: str, leaf: str) -> AESSIV | None:
+        """The key of one record below the key of an id; None if it was destroyed.
+
+        Raises:
+            SecurityError: there never was such a key here.
+        """
+
     def make(self, names: Iterable[KeyName]) -> None:
         """Makes those that are missing and has all of them at hand, in one go."""
 
@@ -74,22 +84,23 @@ class _Places(dict[str, list[bytes]]):
 
     def __init__(self, workspace: bytes) -> None:
         super().__init__()
-        self._workspace = workspace
+        self.workspace = workspace
 
     def __missing__(self, context: str) -> list[bytes]:
-        place = self[context] = [self._workspace, context.encode()]
+        place = self[context] = [self.workspace, context.encode()]
         return place
 
 
 class Seal:
     """Seals under one key, which is looked up, or made, when it is first needed."""
 
-    __slots__ = ("_boxes", "_key", "_keys", "_name", "_places")
+    __slots__ = ("_boxes", "_key", "_keys", "_leaf", "_name", "_places")
 
-    def __init__(self, places: "_Places", keys: Keys, name: KeyName) -> None:
+    def __init__(self, places: "_Places", keys: Keys, name: KeyName, leaf: str = "") -> None:
         self._places = places
         self._keys = keys
         self._name = name
+        self._leaf = leaf
         self._key: Key | None = None
         self._boxes: dict[tuple[str, bytes], Box] = {}
 
@@ -108,7 +119,11 @@ class Seal:
     def _sealed(self, context: str, plain: bytes) -> Box:
         key = self._key
         if key is None:
-            key = self._key = self._keys.named(self._name)
+            key = self._key = (
+                self._keys.leaf(self._name, self._leaf)
+                if self._leaf
+                else self._keys.named(self._name)
+            )
         # one byte in front: the cipher refuses an empty message
         return Box(key.id, key.cipher.encrypt(b"\x01" + plain, self._places[context]))
 
@@ -121,19 +136,28 @@ class Sealer:
         self._keys = keys
         self._hash_key = hash_key
 
-    def under(self, name: KeyName) -> Seal:
-        """What seals with the key of that name. Costs nothing until something is sealed."""
-        return Seal(self._places, self._keys, name)
+    def under(self, name: KeyName, leaf: str = "") -> Seal:
+        """What seals with the key of that name, or with the key of one record below it.
 
-    def open(self, context: str, box: Box) -> bytes | Erased:
+        Costs nothing until something is sealed.
+        """
+        return Seal(self._places, self._keys, name, leaf)
+
+    def open(self, context: str, box: Box, leaf: str = "") -> bytes | Erased:
         """Opens a box; Erased if its key was destroyed.
+
+        Args:
+            context: as it was sealed.
+            box: what was sealed.
+            leaf: of the record, where it was sealed with a key of its own.
 
         Raises:
             SecurityError: the key is not ours, the context is another, or the bytes were changed.
             UnavailableError: the key is not at hand and the database does not answer.
         """
         key_id, data = box
-        cipher = self._keys.known(key_id)
+        keys = self._keys
+        cipher = keys.known_leaf(key_id, leaf) if leaf else keys.known(key_id)
         if cipher is None:
             return Erased(box)
         try:

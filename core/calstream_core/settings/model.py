@@ -3,7 +3,7 @@
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import platformdirs
 from pydantic import (
@@ -67,12 +67,69 @@ class Pattern(StrEnum):
     TWO_WAY = "two_way"
 
 
+Minutes = Annotated[int, Field(ge=0, le=24 * 60)]
+
+
+class BufferSettings(_Model):
+    """Time around a booking that its host is not free either."""
+
+    before_minutes: Minutes = 0
+    after_minutes: Minutes = 0
+
+
+class DoubleBookingSettings(_Model):
+    """What counts as a double booking, and who keeps the slot.
+
+    Attributes:
+        priority: lines such as `event_type=board`, the most important first.
+        event_types, hosts: buffers by slug and by the host's id; the longer counts.
+        horizon_days: how far ahead occurrences of a series count that are no bookings yet.
+    """
+
+    policy: Literal["alert", "first_wins", "priority"] = "alert"
+    priority: tuple[str, ...] = ()
+    event_types: dict[str, BufferSettings] = Field(default_factory=dict)
+    hosts: dict[str, BufferSettings] = Field(default_factory=dict)
+    horizon_days: int = Field(default=90, ge=0, le=366)
+
+
+class ScoringRow(_Model):
+    """Points for one answer of a form; `docs/automation.md` lists the operators."""
+
+    field: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    operator: str = "is"
+    value: bool | int | float | str | tuple[str, ...] | None = None
+    points: int = Field(ge=-1000, le=1000)
+
+
+class ScoringSettings(_Model):
+    """How promising a lead is by the answers of its forms, and from when on somebody is told."""
+
+    table: tuple[ScoringRow, ...] = Field(default=(), max_length=200)
+    threshold: int | None = None
+
+
+class AssigneeSettings(_Model):
+    """Somebody who gets new leads: their id in the CRM, and how many for each one of others."""
+
+    owner_id: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    weight: int = Field(default=1, ge=1, le=100)
+
+
+class AssignmentSettings(_Model):
+    """Who new leads without an owner go to, by turns."""
+
+    people: tuple[AssigneeSettings, ...] = Field(default=(), max_length=500)
+
+
 class RuleSettings(_Model):
     """What a workspace changes in its pattern. The resolver's own model checks the names.
 
     Attributes:
         owners: a role, or `newest`, by `kind.group`.
-        precedence: roles, the most trusted first; those that are not named follow.
+        precedence: roles or single systems, the most trusted first; roles that are not named
+            follow.
+        lead_source: of people who book; empty for none.
     """
 
     owners: dict[str, str] = Field(default_factory=dict)
@@ -80,6 +137,10 @@ class RuleSettings(_Model):
     conflict_window_seconds: int = Field(default=600, ge=0, le=7 * 24 * 3600)
     ignore_plus_addresses: bool = False
     ignore_dots: bool = False
+    double_booking: DoubleBookingSettings = Field(default_factory=DoubleBookingSettings)
+    lead_source: Annotated[str, StringConstraints(max_length=200)] = "calendar.live"
+    scoring: ScoringSettings = Field(default_factory=ScoringSettings)
+    assignment: AssignmentSettings = Field(default_factory=AssignmentSettings)
 
 
 class WorkspaceSettings(_Model):

@@ -30,6 +30,11 @@ class MemoryStore:
         """All keys and values, without the engine's own."""
         return ((k, v) for k, v in self._values.items() if not k.startswith(RESERVED))
 
+    def keys(self, prefix: bytes) -> Iterator[bytes]:
+        """The keys that begin with a prefix, in order; not the engine's own."""
+        found = sorted(key for key in self._values if key.startswith(prefix))
+        return (key for key in found if not key.startswith(RESERVED))
+
     def reset(self) -> None:
         """Forgets everything, its checkpoint included."""
         self._values.clear()

@@ -60,6 +60,15 @@ class RocksStore:
             if not key.startswith(RESERVED):
                 yield key, value
 
+    def keys(self, prefix: bytes) -> Iterator[bytes]:
+        """The keys that begin with a prefix, in order; not the engine's own."""
+        found: Iterator[Any] = iter(self._database.keys(from_key=prefix))
+        for key in found:
+            if not key.startswith(prefix):
+                return
+            if not key.startswith(RESERVED):
+                yield key
+
     def reset(self) -> None:
         """Forgets everything, its checkpoint included."""
         for key in list(self._database.keys()):

@@ -30,6 +30,9 @@ class PartitionStore(Protocol):
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """All keys and values, without the engine's own."""
 
+    def keys(self, prefix: bytes) -> Iterator[bytes]:
+        """The keys that begin with a prefix, in order; not the engine's own."""
+
     def reset(self) -> None:
         """Forgets everything, its checkpoint included."""
 

@@ -19,7 +19,7 @@ from calstream_ops.cli.completion import workspace_names
 from calstream_ops.cli.session import session_of
 from calstream_ops.cli.terminal import table
 from calstream_ops.reference.ownership_reason import explain_owner
-from calstream_processors.resolve.rule_settings import rule_set_of
+from calstream_processors.resolve.rule_settings import rule_set_in
 from calstream_sinks.registry import make_sink
 from calstream_sinks.runner.context import RunnerContext
 
@@ -132,7 +132,7 @@ def _faults(settings: Settings) -> Iterator[ConfigError]:
     """What the settings' models alone can't see."""
     for name, workspace in settings.workspaces.items():
         try:
-            rule_set_of(name, workspace)
+            rule_set_in(settings, name)
         except ConfigError as error:
             yield error
         for source, references in workspace.secrets.items():

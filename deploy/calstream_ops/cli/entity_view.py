@@ -21,6 +21,8 @@ def entity_text(found: Mapping[str, Any]) -> Iterator[Table | Text]:
     if found["merge"]:
         its = found["merge"]
         yield Text(f"merged into {its['into']} by {shown(its['by'])} at {its['at']}", style="bold")
+    if found["erasure"]:
+        yield Text(f"{found['erasure']['state']} at {found['erasure']['since']}", style="bold")
     if found["apart"]:
         yield Text(f"not the same as {', '.join(found['apart'])}")
     yield Text()

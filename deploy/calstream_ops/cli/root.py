@@ -73,10 +73,20 @@ COMMANDS = {
     "rules": Entry(
         "rules:app", "Show what other rules would change, and make them count.", _CONNECT
     ),
+    "replay": Entry("replay:app", "Make the truth again from what is kept.", _CONNECT),
     "generate": Entry("generate:app", "Write documents from the code and the settings.", _LOOK),
     "entity": Entry("entity:app", "Show what is known of a person or booking, and why.", _LOOK),
     "contact": Entry("contact:app", "Decide who is who: merge, unmerge, keep apart.", _LOOK),
+    "erase": Entry(
+        "erase:app", "Erase a person, here and at every system; show who has done it.", _LOOK
+    ),
     "review": Entry("review:app", "List contacts that may be one person.", _LOOK),
+    "conflict": Entry(
+        "conflict:app", "List double bookings, and what systems say differently.", _LOOK
+    ),
+    "audit": Entry(
+        "audit:app", "Show what changed and who decided; verify that nothing was removed.", _LOOK
+    ),
     "webhook": Entry("webhook:app", "Send a signed webhook; watch them arrive.", _LOOK),
     "topic": Entry("topic:app", "Create, check and read Kafka topics.", _LOOK),
 }
@@ -84,7 +94,7 @@ COMMANDS = {
 
 _PLURALS = {
     f"{name}s": name
-    for name in ("workspace", "sink", "key", "webhook", "topic", "contact", "review")
+    for name in ("workspace", "sink", "key", "webhook", "topic", "contact", "review", "conflict")
 } | {"entities": "entity"}
 
 

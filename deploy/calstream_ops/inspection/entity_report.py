@@ -32,6 +32,7 @@ def describe(entity: Entity) -> dict[str, Any]:
             "received_at": readable(entity.cause.received_at),
             "occurred_at": readable(entity.cause.occurred_at),
         },
+        "erasure": _erasure(entity),
         "fields": _fields(entity),
         "references": _references(entity),
         "merge": _merge(entity),
@@ -100,6 +101,14 @@ def _references(entity: Entity) -> dict[str, str]:
         name: entity_key(entity.workspace, fields[name].reference or "", id_)
         for name, id_ in sorted(entity.references.items())
     }
+
+
+def _erasure(entity: Entity) -> dict[str, str] | None:
+    if entity.erasing_since is not None:
+        return {"state": "erasing", "since": readable(entity.erasing_since)}
+    if entity.erased_at is not None:
+        return {"state": "erased", "since": readable(entity.erased_at)}
+    return None
 
 
 def _merge(entity: Entity) -> dict[str, Any] | None:

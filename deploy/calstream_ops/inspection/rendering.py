@@ -16,7 +16,12 @@ from calstream_ops.inspection.times import readable, readable_milliseconds
 from calstream_schemas import codec
 from calstream_schemas.codec import Decoded, Poison
 from calstream_schemas.entities import KINDS, FieldType
-from calstream_schemas.resolver_state import workspace_of_rules
+from calstream_schemas.resolver_state import (
+    audit_writer_of,
+    workspace_of_assignments,
+    workspace_of_refold,
+    workspace_of_rules,
+)
 from calstream_schemas.topics import RESOLVER_STATE
 from calstream_schemas.webhooks import decode_received, decode_rejected
 
@@ -28,6 +33,14 @@ _WEBHOOKS: Mapping[str, Callable[[bytes, SealerOf], Any]] = {
     "WebhookReceived": decode_received,
     "WebhookRejected": decode_rejected,
 }
+
+_STATE: Mapping[str, Callable[[bytes], str | None]] = {
+    "rule_set": workspace_of_rules,
+    "assignments": workspace_of_assignments,
+    "refold": workspace_of_refold,
+    "audit_link": audit_writer_of,
+}
+"""What `resolver.state` has beside what was seen, and whose it is by the key."""
 
 Open = Callable[[str, Box], str]
 """Opens a sealed value of a field."""
@@ -64,15 +77,20 @@ def decoded(record: LogRecord, sealer_of: SealerOf | None = None) -> dict[str, A
     if value is None:
         return outline(record) | {"record": None, "value": None}
     if record.topic.endswith(RESOLVER_STATE.name):
-        if record.key.startswith(RESERVED.decode()):
-            return outline(record) | {"record": "position", "value": value.decode("ascii")}
-        if workspace_of_rules(record.key.encode()) is not None:
-            return outline(record) | {"record": "rule_set", "value": _json_or_text(value)}
-        return outline(record) | {"record": "seen", "value": _seen(value)}
+        return outline(record) | _state(record.key.encode(), value)
     found = codec.decode(value)
     if isinstance(found, Poison):
         return raw(record) | {"unreadable": found.reason}
     return outline(record) | {"record": found.record, "value": _value(value, found, sealer_of)}
+
+
+def _state(key: bytes, value: bytes) -> dict[str, Any]:
+    if key.startswith(RESERVED):
+        return {"record": "position", "value": value.decode("ascii")}
+    for name, its in _STATE.items():
+        if its(key) is not None:
+            return {"record": name, "value": _json_or_text(value)}
+    return {"record": "seen", "value": _seen(value)}
 
 
 def _seen(value: bytes) -> str:

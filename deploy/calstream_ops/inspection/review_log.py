@@ -1,13 +1,13 @@
 """Reads the open match reviews of a workspace from the log."""
 
 from calstream_core.errors import RecordError
-from calstream_core.kafka import partition_of
 from calstream_core.settings import KafkaSettings
 from calstream_ops.inspection.keys import SealerOf
 from calstream_ops.inspection.log_reader import LogReader
+from calstream_ops.inspection.workspace_records import newest_values
 from calstream_schemas.codec import Poison
 from calstream_schemas.reviews import MatchReview, decode_review
-from calstream_schemas.topics import MATCH_REVIEWS, full_name
+from calstream_schemas.topics import MATCH_REVIEWS
 
 
 def open_reviews(
@@ -19,18 +19,8 @@ def open_reviews(
         RecordError: one can't be read.
         UnavailableError: the broker does not answer.
     """
-    topic = full_name(MATCH_REVIEWS, kafka)
-    partition = partition_of(workspace, kafka.partitions)
-    newest: dict[str, bytes] = {}
-    for record in reader.read(reader.ranges([topic], [partition])):
-        if not record.key.startswith(f"{workspace}/"):
-            continue
-        if record.value is None:
-            newest.pop(record.key, None)
-        else:
-            newest[record.key] = record.value
     found = []
-    for key, value in newest.items():
+    for key, value in newest_values(reader, kafka, MATCH_REVIEWS, workspace).items():
         review = decode_review(value, sealer_of)
         if isinstance(review, Poison):
             raise RecordError(review.code, f"The record {key} can't be read: {review.reason}.")

@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass, fields
 from calstream_core.settings import Settings
 from calstream_ops.reference.field_page import markdown_table
 from calstream_processors.normalise.calendar_live_fields import SOURCE_OF_FIELD
-from calstream_processors.resolve.rule_settings import rule_set_of
+from calstream_processors.resolve.rule_settings import rule_set_in
 from calstream_schemas.entities import KINDS
 from calstream_sinks.hubspot.mapping import ROWS
 
@@ -42,7 +42,7 @@ def mapping_rows(settings: Settings, workspaces: Iterable[str]) -> Iterator[Mapp
         ConfigError: a workspace's rules are not valid.
     """
     for name in workspaces:
-        rules = rule_set_of(name, settings.workspaces[name])
+        rules = rule_set_in(settings, name)
         sinks = [
             sink_id
             for sink_id, sink in settings.sinks.items()

@@ -51,6 +51,7 @@ def _object_routes(portal: Portal, version: ApiVersion) -> list[Route]:
     one = many + "/{object_id}"
     return [
         Route(many + "/search", api.search, methods=["POST"]),
+        Route(many + "/gdpr-delete", api.gdpr_delete, methods=["POST"]),
         Route(many, api.list_page, methods=["GET"]),
         Route(many, api.create, methods=["POST"]),
         Route(one, api.read, methods=["GET"]),

@@ -93,6 +93,13 @@ class BatchIds(Body):
     inputs: list[ObjectId]
 
 
+class GdprDelete(Body):
+    """The body of a deletion for ever."""
+
+    object_id: str
+    id_property: str | None = None
+
+
 class BatchRead(Body):
     """The body of a batch read."""
 

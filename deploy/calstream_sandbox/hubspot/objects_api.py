@@ -5,8 +5,9 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from calstream_sandbox.hubspot.bodies import CreateObject, Search, UpdateObject
-from calstream_sandbox.hubspot.errors import HubSpotError, not_found
+from calstream_sandbox.hubspot.bodies import CreateObject, GdprDelete, Search, UpdateObject
+from calstream_sandbox.hubspot.definitions import EMAIL
+from calstream_sandbox.hubspot.errors import HubSpotError, invalid, not_found
 from calstream_sandbox.hubspot.kinds import ObjectKind
 from calstream_sandbox.hubspot.portal import Portal
 from calstream_sandbox.hubspot.records import Record
@@ -30,7 +31,7 @@ from calstream_sandbox.hubspot.requests import (
 )
 from calstream_sandbox.hubspot.search import check_limits, compile_search, sort_results
 from calstream_sandbox.hubspot.versions import ApiVersion
-from calstream_sandbox.hubspot.writes import Writer
+from calstream_sandbox.hubspot.writes import Writer, canonical_id
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 10
@@ -93,6 +94,27 @@ class ObjectsApi:
         if record is not None:
             Writer(self._portal, kind).archive(record)
         elif self._portal.records.get(kind, record_id, archived=True) is None:
+            raise _missing(kind)
+        return no_content()
+
+    async def gdpr_delete(self, request: Request) -> Response:
+        """POST /{type}/gdpr-delete: 204; contacts alone, archived ones too.
+
+        By an address that nobody has, the address is barred from now on.
+        """
+        kind = object_kind(request)
+        body = await read_body(request, GdprDelete)
+        if kind is not ObjectKind.CONTACTS:
+            raise invalid(f"{kind.value} can't be deleted for ever")
+        writer = Writer(self._portal, kind)
+        record = writer.find(body.id_property, body.object_id)
+        if record is None and body.id_property is None:
+            record = self._portal.records.get(kind, body.object_id, archived=True)
+        if record is not None:
+            writer.purge(record)
+        elif body.id_property == EMAIL:
+            self._portal.barred_emails.add(canonical_id(EMAIL, body.object_id))
+        else:
             raise _missing(kind)
         return no_content()
 

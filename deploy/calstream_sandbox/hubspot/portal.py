@@ -64,6 +64,7 @@ class Portal:
         self.properties = PropertyRegistry()
         self.records = RecordStore()
         self.links = AssociationGraph()
+        self.barred_emails: set[str] = set()
         self.index = SearchIndex()
         self.owners = Owners()
         for email, first_name, last_name in DEFAULT_OWNERS:

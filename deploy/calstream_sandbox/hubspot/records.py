@@ -71,6 +71,13 @@ class RecordStore:
             if kind is record.kind and name in record.properties:
                 index.pop(record.properties[name], None)
 
+    def purge(self, record: Record) -> None:
+        """Removes a record for ever, archived or not; its id is never used again."""
+        if record.archived_ms is None:
+            self.archive(record, record.updated_ms)
+        del self._by_kind[record.kind][record.id]
+        self._ids[record.kind].remove(record.id)
+
     def drop_property(self, kind: ObjectKind, name: str) -> None:
         """Forgets the values of a property that is gone."""
         self._unique.pop((kind, name), None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from calstream_sandbox.hubspot.associations import AssociationType, not_valid, resolve_types
 from calstream_sandbox.hubspot.bodies import NewAssociation
 from calstream_sandbox.hubspot.definitions import EMAIL, RECORD_ID
-from calstream_sandbox.hubspot.errors import contact_exists, value_repeated, value_taken
+from calstream_sandbox.hubspot.errors import contact_exists, invalid, value_repeated, value_taken
 from calstream_sandbox.hubspot.kinds import ObjectKind
 from calstream_sandbox.hubspot.portal import Portal
 from calstream_sandbox.hubspot.records import Record
@@ -79,6 +79,11 @@ class Writer:
         self.portal.links.forget(record)
         self.portal.index.note(self.kind, record.id, None, now_ms)
 
+    def purge(self, record: Record) -> None:
+        """Removes a record for ever, with all that is associated with it."""
+        self.archive(record)
+        self.portal.records.purge(record)
+
     def find(self, id_property: str | None, value: str) -> Record | None:
         """The record that an id names; raises HubSpotError 400 for a property that can't."""
         if id_property is None or id_property == RECORD_ID:
@@ -94,6 +99,8 @@ class Writer:
             value = values.get(name)
             if not value:
                 continue
+            if name == EMAIL and value in self.portal.barred_emails:
+                raise invalid("The address was deleted for ever and is barred")
             holder = self.portal.records.find(self.kind, name, value)
             if holder is not None and holder is not record:
                 if name == EMAIL:

@@ -14,6 +14,7 @@ from calstream_processors.normalise.calendar_live_reading import (
     attendee_of,
     event_of,
     hold_of,
+    made_elsewhere,
 )
 from calstream_processors.normalise.calendar_live_series import read_series, recurrence
 from calstream_processors.normalise.email import normalise_email
@@ -21,6 +22,7 @@ from calstream_processors.normalise.name import normalise_name
 from calstream_processors.normalise.phone import normalise_phone
 from calstream_schemas.entities import NaturalId, Stamp, Values
 from calstream_schemas.observations import NO_VERSION, Fact, Observation
+from calstream_schemas.rule_sets import CRM
 from calstream_schemas.webhooks import ReceivedWebhook
 
 # what an event's webhook says of the attendance that it carries
@@ -89,10 +91,18 @@ def _read_event(reading: Reading, data: Body) -> None:
     )
     attendee_id = attendee.required_text("id") if attendee else None
     if attendee:
-        _read_attendee(reading, attendee)
+        # who books was there when they booked, though nothing of them may have changed since
+        booked = reading.type == "event.created"
+        _read_attendee(reading, attendee, there_at=stamp.modified_at if booked else 0)
     read_series(reading, event)
     hold_id = event.attempt(lambda: event.text("hold_id"))
     hold = hold_of(hold_id) if hold_id else None
+    origin = _origin(event)
+    elsewhere = made_elsewhere(origin) if origin else None
+    # what that system says of its booking, before or later, is of this one; told first, so that
+    # nothing it says can come in between, unless the event's booking is known by its hold
+    if elsewhere and not hold:
+        _read_elsewhere(reading, event, elsewhere, stamp, event_id)
     # with an attendee, `event.cancelled` cancels that attendance; the event says for itself
     reading.observe(
         event,
@@ -108,32 +118,40 @@ def _read_event(reading: Reading, data: Body) -> None:
             "host": partial(_host, event),
             "location": partial(_location, event),
             "recurrence": partial(recurrence, event),
-            "origin": partial(_origin, event),
+            **({"origin": lambda: origin} if origin else {}),
         },
-        same_as=hold,
+        same_as=hold or elsewhere,
     )
     if hold:  # it is no hold any more, and what is heard of it later finds this booking
         became = event_of(event_id)
         reading.observe(event, "booking", hold, stamp, {}, fact=Fact.GONE, same_as=became)
-    if attendee and attendee_id:
-        status = _ATTENDANCE_STATUS[reading.type]
-        reading.observe(
-            event,
-            "attendance",
-            NaturalId(SYSTEM, "attendance", f"{event_id}/{attendee_id}"),
-            stamp,
-            {
-                "booking": lambda: {"booking_ref": str(event_of(event_id))},
-                "contact": lambda: {"contact_ref": str(attendee_of(attendee_id))},
-                "status": lambda: {"status": status},
-                "answers": partial(_answers, event),
-            },
-        )
+    if elsewhere and hold:
+        _read_elsewhere(reading, event, elsewhere, stamp, event_id)
+    if attendee_id:
+        _read_attendance(reading, event, stamp, event_id, attendee_id)
     if payment and attendee_id:
         _read_payment_object(reading, payment, event_id, attendee_id)
 
 
-def _read_attendee(reading: Reading, attendee: Body) -> None:
+def _read_attendance(
+    reading: Reading, event: Body, stamp: Stamp, event_id: str, attendee_id: str
+) -> None:
+    status = _ATTENDANCE_STATUS[reading.type]
+    reading.observe(
+        event,
+        "attendance",
+        NaturalId(SYSTEM, "attendance", f"{event_id}/{attendee_id}"),
+        stamp,
+        {
+            "booking": lambda: {"booking_ref": str(event_of(event_id))},
+            "contact": lambda: {"contact_ref": str(attendee_of(attendee_id))},
+            "status": lambda: {"status": status},
+            "answers": partial(_answers, event),
+        },
+    )
+
+
+def _read_attendee(reading: Reading, attendee: Body, there_at: int = 0) -> None:
     stamp = Stamp(NO_VERSION, reading.instant(attendee, "last_modified"), by_self=False)
     reading.observe(
         attendee,
@@ -150,6 +168,7 @@ def _read_attendee(reading: Reading, attendee: Body) -> None:
                 "locale": attendee.text("locale"),
             },
         },
+        there_at=there_at,
     )
     consent = attendee.child("consent")
     if consent is not None:
@@ -196,19 +215,6 @@ def _read_payment_object(reading: Reading, payment: Body, event_id: str, attende
                 "session_id": payment.text("session_id"),
             },
         },
-    )
-    # the attendance tells whether it is paid, so that whoever looks at it need not look further.
-    # Its other groups come from the event's webhooks, before or after this one.
-    reading.observe(
-        payment,
-        "attendance",
-        attendance,
-        stamp,
-        {
-            "booking": lambda: {"booking_ref": booking},
-            "payment": lambda: {"payment_status": status, "payment_failure": failure},
-        },
-        aspect="#payment",
     )
 
 
@@ -274,11 +280,23 @@ def _location(event: Body) -> Values:
     return {"location_kind": location.text("kind"), "join_url": location.text("join_url")}
 
 
-def _origin(event: Body) -> Values:
-    origin = event.child("origin")
-    if origin is None:
-        return {"origin_system": None, "origin_id": None}
-    return {"origin_system": origin.text("system"), "origin_id": origin.text("external_id")}
+def _origin(event: Body) -> Values | None:
+    """What made it through the API; None where that can't be read."""
+
+    def read() -> Values:
+        origin = event.child("origin")
+        if origin is None:
+            return {"origin_system": None, "origin_id": None}
+        return {"origin_system": origin.text("system"), "origin_id": origin.text("external_id")}
+
+    return event.attempt(read)
+
+
+def _read_elsewhere(
+    reading: Reading, event: Body, elsewhere: NaturalId, stamp: Stamp, event_id: str
+) -> None:
+    became = event_of(event_id)
+    reading.observe(event, "booking", elsewhere, stamp, {}, same_as=became, role=CRM)
 
 
 def _amount(payment: Body) -> Values:

@@ -41,8 +41,6 @@ SOURCE_OF_FIELD: Mapping[tuple[str, str], str] = MappingProxyType(
         ("attendance", "contact_ref"): "attendee.id",
         ("attendance", "status"): "type",
         ("attendance", "answers"): "event.answers",
-        ("attendance", "payment_status"): "payment.status",
-        ("attendance", "payment_failure"): "payment.failure_code",
         ("payment", "booking_ref"): "event.id",
         ("payment", "attendance_ref"): "event.id, attendee.id",
         ("payment", "status"): "payment.status",

@@ -5,8 +5,8 @@ Transactional: new versions, the observations that count as seen, dead letters a
 """
 
 import gc
-from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 
 import faust
 import structlog
@@ -20,7 +20,7 @@ from calstream_core.errors import (
     UnavailableError,
 )
 from calstream_core.kafka import partition_of
-from calstream_core.sealing import KeyStore, Sealer
+from calstream_core.sealing import KeyStore
 from calstream_core.settings import Settings
 from calstream_engine import (
     Batch,
@@ -34,26 +34,16 @@ from calstream_engine import (
     truth_table,
 )
 from calstream_processors.handover import Handover
-from calstream_processors.resolve.conflicts import conflict_changes
-from calstream_processors.resolve.consequences import MOST_STEPS, Change, follow
 from calstream_processors.resolve.keys_ahead import keys_ahead
-from calstream_processors.resolve.matching import match_rules
 from calstream_processors.resolve.partition import Partition
-from calstream_processors.resolve.questions import questions
-from calstream_processors.resolve.refold import refold
-from calstream_processors.resolve.resolver import resolve
-from calstream_processors.resolve.state import Workspace
-from calstream_processors.resolve.versions import cause_of
+from calstream_processors.resolve.resolution import Destinations, Resolution
 from calstream_schemas.codec import Poison
-from calstream_schemas.conflicts import encode_conflict
-from calstream_schemas.entities import Entity
-from calstream_schemas.entities.avro import encode_entity, entity_headers, key_of
 from calstream_schemas.observations import Observation
-from calstream_schemas.resolver_state import rules_key
-from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import (
+    AUDIT,
     CONFLICTS,
     ENTITIES,
+    ERASURES,
     MATCH_REVIEWS,
     OBSERVATIONS,
     PROCESSORS_DEAD,
@@ -62,9 +52,6 @@ from calstream_schemas.topics import (
 )
 
 STAGE = "resolve"
-_HELD_ENTITIES = 20_000
-"""Decoded entities that are held of each workspace; others are read when they are asked for."""
-
 _log = structlog.get_logger()
 
 
@@ -98,6 +85,7 @@ def resolve_app(
     truth_table(app, ENTITIES.name, full_name(ENTITIES, settings.kafka))
     truth_table(app, MATCH_REVIEWS.name, full_name(MATCH_REVIEWS, settings.kafka))
     truth_table(app, CONFLICTS.name, full_name(CONFLICTS, settings.kafka))
+    truth_table(app, ERASURES.name, full_name(ERASURES, settings.kafka))
     state_table(app, RESOLVER_STATE.name, full_name(RESOLVER_STATE, settings.kafka))
     source = full_name(OBSERVATIONS, settings.kafka)
     batch_agent(app, source, name=STAGE)(ResolveStage(settings, keys, handover))
@@ -111,6 +99,9 @@ class ResolveStage:
         self, settings: Settings, keys: KeyStore, handover: Handover | None = None
     ) -> None:
         self._partition_count = settings.kafka.partitions
+        self._destinations = Destinations(
+            full_name(OBSERVATIONS, settings.kafka), full_name(AUDIT, settings.kafka)
+        )
         self._keys = keys
         self._handover = handover or Handover()
         self._partitions: dict[int, Partition] = {}
@@ -127,6 +118,7 @@ class ResolveStage:
         count = restored.restore(work[ENTITIES.name].store.items())
         restored.restore_reviews(work[MATCH_REVIEWS.name].store.items())
         restored.restore_conflicts(work[CONFLICTS.name].store.items())
+        restored.restore_erasures(work[ERASURES.name].store.items())
         self._partitions[partition] = restored
         gc.freeze()  # the indexes stay: nobody need look for cycles in them again
         _log.info("entities restored", partition=partition, entities=count)
@@ -150,6 +142,7 @@ class ResolveStage:
                 # nothing was changed yet, it is kept with its bytes, and the others go on
                 _log.exception("record failed", stage=STAGE, offset=record.offset())
                 work.reject(record, RecordError(Code.RECORD_FAILED, type(error).__name__))
+        partition.audit.keep(work[RESOLVER_STATE.name].put)
 
     def _make_keys(
         self, observations: Iterable[Observation | Poison], partition: Partition
@@ -165,94 +158,13 @@ class ResolveStage:
     def _resolve(self, observation: Observation | Poison, partition: Partition, work: Work) -> str:
         if isinstance(observation, Poison):
             raise RecordError(observation.code, observation.reason)
-        if work.partition != partition_of(observation.workspace, self._partition_count):
+        name = observation.workspace
+        if work.partition != partition_of(name, self._partition_count):
             raise RecordError(
-                Code.WORKSPACE_MISMATCH,
-                f"Workspace {observation.workspace} does not belong to this partition.",
+                Code.WORKSPACE_MISMATCH, f"Workspace {name} does not belong to this partition."
             )
-        seen_key = f"{observation.workspace}/{observation.id}"
-        if seen_key in partition.seen:
-            return "duplicate"
-        workspace = partition.workspace(observation.workspace)
-        changes = self._apply(observation, partition, workspace, work)
-        self._follow(changes, partition, workspace, work)
-        workspace.trim(_HELD_ENTITIES)
-        self._mark_seen(seen_key, observation.received_at, partition, work)
-        return "versions" if changes else "unchanged"
-
-    def _follow(
-        self, changes: Sequence[Change], partition: Partition, workspace: Workspace, work: Work
-    ) -> None:
-        """Resolves what follows from changes, and what follows from that, until nothing does.
-
-        What follows is never a reason to refuse what it follows from.
-        """
-        drawn = deque(follow(workspace, changes, workspace.rules))
-        steps = 0
-        while drawn:
-            observation = drawn.popleft()
-            steps += 1
-            if steps > MOST_STEPS:
-                raise InvariantError(
-                    Code.INVARIANT_BROKEN, f"Rules go in circles at {observation.natural_id}."
-                )
-            try:
-                made = self._apply(observation, partition, workspace, work)
-            except RecordError as error:
-                work.count("rule_refused")
-                _log.error("a rule is refused", about=str(observation.natural_id), code=error.code)
-            else:
-                drawn.extend(follow(workspace, made, workspace.rules))
-
-    def _apply(
-        self, observation: Observation, partition: Partition, workspace: Workspace, work: Work
-    ) -> list[Change]:
-        """Resolves one observation into the work and the state."""
-        sealer = self._keys.sealer(observation.workspace)
-        made = self._made(partition, workspace, observation)
-        rules = observation.rule_set or workspace.rules
-        conflicts = [
-            (conflict, sealer.under(key_of(entity)))
-            for entity in made
-            for conflict in conflict_changes(entity, rules, partition.conflicts.of(entity.key))
-        ]
-        records = [
-            (conflict.key.encode(), encode_conflict(conflict, seal), None)
-            for conflict, seal in conflicts
-        ]
-        # all or none: what is too large refuses the observation before anything is changed
-        work[ENTITIES.name].put_all(
-            (entity.key.encode(), encode_entity(entity, sealer), entity_headers(entity, sealer))
-            for entity in made
-        )
-        work[CONFLICTS.name].put_all(records)
-        changes = [Change(workspace.put(entity), entity, observation) for entity in made]
-        for conflict, _seal in conflicts:
-            partition.conflicts.put(conflict)
-        if observation.rule_set is not None:
-            key = rules_key(observation.workspace)
-            work[RESOLVER_STATE.name].put(key, observation.rule_set.encode())
-            workspace.rules = observation.rule_set
-        _ask(workspace, made, work, sealer)
-        return changes
-
-    def _made(
-        self, partition: Partition, workspace: Workspace, observation: Observation
-    ) -> Sequence[Entity]:
-        if observation.rule_set is None:
-            return resolve(workspace, observation, workspace.rules)
-        entities = partition.entities(observation.workspace)
-        made = list(refold(workspace, entities, observation.rule_set, cause_of(observation)))
-        for entity in made:
-            workspace.get(entity.key)  # the indexes must know what goes
-        return made
-
-    def _mark_seen(self, key: str, received_at: int, partition: Partition, work: Work) -> None:
-        state = work[RESOLVER_STATE.name]
-        for old in partition.seen.expired(received_at):
-            state.delete(old.encode())
-        state.put(key.encode(), str(received_at).encode())
-        partition.seen.add(key, received_at)
+        workspace, sealer = partition.workspace(name), self._keys.sealer(name)
+        return Resolution(partition, workspace, work, sealer, self._destinations).run(observation)
 
     def committed(self, partition: int) -> None:
         """Nothing to do: `handle` has changed what is derived."""
@@ -264,15 +176,3 @@ class ResolveStage:
     def released(self, partition: int) -> None:
         """Drops what is derived."""
         self._partitions.pop(partition, None)
-
-
-def _ask(workspace: Workspace, made: Iterable[Entity], work: Work, sealer: Sealer) -> None:
-    """Opens and closes the reviews that new versions of contacts give reason to."""
-    changes = questions(workspace.index, workspace.reviews, made, match_rules(workspace.rules))
-    table = work[MATCH_REVIEWS.name]
-    for review in changes.closed:
-        table.delete(review.key.encode())
-        workspace.reviews.drop(review)
-    for review in changes.opened:
-        table.put(review.key.encode(), encode_review(review, sealer))
-        workspace.reviews.put(review)

@@ -22,7 +22,8 @@ def conflicts_of(entity: Entity, rules: RuleSet) -> dict[str, Conflict]:
     window = rules.conflict_window_seconds * MICROSECONDS_PER_SECOND
     found = {}
     for group, decision in entity.decisions.items():
-        spoken = spoken_of(entity.copies.values(), group)
+        # by object: in which order the copies came is forgotten at a restart
+        spoken = sorted(spoken_of(entity.copies.values(), group), key=lambda each: each[0].id)
         voices = sorted({voice for pair in _at_odds(spoken, window) for voice in pair})
         if voices:
             found[group] = Conflict(

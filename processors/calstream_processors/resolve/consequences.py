@@ -9,20 +9,21 @@ A consequence says the same whenever it sees the same, and what is said again ch
 is where it ends.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from calstream_core.errors import Code, InvariantError
 from calstream_processors.resolve.workspace_state import WorkspaceState
 from calstream_schemas.entities import Entity, NaturalId
-from calstream_schemas.observations import Fact, Observation, Statement, observation_id
+from calstream_schemas.observations import ABOUT_RULES, Fact, Observation, Statement, observation_id
 from calstream_schemas.rule_sets import RULES, RuleSet
 
 SYSTEM = "rules"
 """What the copies that rules write belong to."""
 
 MOST_STEPS = 100
-"""Observations that one may draw after it, one from the other: more is a rule that goes in circles.
-"""
+"""How long a chain of observations may be, each drawn from the one before: longer is a circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +43,18 @@ class Change:
     @property
     def refolded(self) -> bool:
         """Whether only the rules changed: nothing happened, so nobody is told anything."""
-        return self.cause.fact is Fact.RULES
+        return self.cause.fact in ABOUT_RULES
 
 
 Consequence = Callable[[WorkspaceState, Sequence[Change], RuleSet], Iterable[Observation]]
 """Draws observations from changes; see the module. The changes are of one observation."""
-
-CONSEQUENCES: tuple[Consequence, ...] = ()
-"""All of them, in the order in which they are drawn."""
 
 
 def follow(
     state: WorkspaceState,
     changes: Sequence[Change],
     rules: RuleSet,
-    consequences: Iterable[Consequence] = CONSEQUENCES,
+    consequences: Iterable[Consequence],
 ) -> Iterator[Observation]:
     """The observations that follow from changes at once.
 
@@ -64,11 +62,40 @@ def follow(
         state: of the workspace, the changes included.
         changes: all that one observation made.
         rules: the workspace's.
-        consequences: which are drawn.
+        consequences: which are drawn, in this order.
     """
-    if changes:
-        for consequence in consequences:
-            yield from consequence(state, changes, rules)
+    for consequence in consequences:
+        yield from consequence(state, changes, rules)
+
+
+def follow_up(
+    state: WorkspaceState,
+    changes: Sequence[Change],
+    rules: RuleSet,
+    consequences: Iterable[Consequence],
+    apply: Callable[[Observation], Sequence[Change]],
+) -> None:
+    """Draws what follows from changes, and what follows from that, until nothing does.
+
+    Args:
+        state: of the workspace, the changes included.
+        changes: all that one observation made.
+        rules: the workspace's.
+        consequences: which are drawn, in this order.
+        apply: resolves a drawn observation into the state, and tells what it changed.
+
+    Raises:
+        InvariantError: the rules go in circles.
+    """
+    drawn = deque((1, each) for each in follow(state, changes, rules, consequences))
+    while drawn:
+        step, observation = drawn.popleft()
+        if step > MOST_STEPS:
+            raise InvariantError(
+                Code.INVARIANT_BROKEN, f"Rules go in circles at {observation.natural_id}."
+            )
+        made = apply(observation)
+        drawn.extend((step + 1, each) for each in follow(state, made, rules, consequences))
 
 
 def said_by_rules(

@@ -140,6 +140,8 @@ def _contact(state: WorkspaceState, observation: Observation, id_: str | None) -
     found = state.get(entity_key(observation.workspace, observation.kind, id_)) if id_ else None
     if found is None:
         raise RecordError(Code.ENTITY_NOT_FOUND, f"The decision names {id_}, unknown here.")
+    if found.erasing_since is not None or found.erased_at is not None:
+        raise RecordError(Code.MERGE_REFUSED, f"{found.key} was erased.")
     return found
 
 

@@ -13,7 +13,7 @@ def fold(kind: Kind, copies: Iterable[Copy], rules: RuleSet) -> tuple[Values, di
     """The truth of an entity.
 
     For each group: the owner decides if it has spoken; else the newest of the others, then the
-    precedence of roles, then the value. What Calstream itself wrote somewhere never counts as
+    precedence of systems, then the value. What Calstream itself wrote somewhere never counts as
     that system speaking. An object that is gone speaks where none of its system's that stand does:
     a hold gives way to the event that it became.
 
@@ -79,5 +79,5 @@ def _decide(spoken: list[Candidate], owner: str | None, rules: RuleSet) -> tuple
 
 def _rank(candidate: Candidate, rules: RuleSet) -> tuple[object, ...]:
     copy, register = candidate
-    place = rules.places.get(copy.role, len(rules.places))
+    place = rules.place(copy.id.system, copy.role)
     return (register.changed_at, -place, canonical(register.values), copy.id)

@@ -40,6 +40,10 @@ class IdentityIndex:
         """Rung 0 of the ladder: the id of the entity that has this object."""
         return self._by_object.first(f"{kind}/{natural_id}")
 
+    def owners(self, kind: str, natural_id: NaturalId) -> tuple[str, ...]:
+        """The ids of all entities that have this object, in order."""
+        return self._by_object.get(f"{kind}/{natural_id}")
+
     def holders(self, keys: Iterable[bytes]) -> list[str]:
         """The contacts that have one of these keys, in order."""
         return sorted({id_ for key in keys for id_ in self._by_match_key.get(key)})
@@ -63,8 +67,8 @@ class IdentityIndex:
 
     def are_apart(self, one: str, other: str) -> bool:
         """Whether somebody said that two contacts, or whoever was merged into them, are two."""
-        others = set(self._cluster(other))
-        return any(not others.isdisjoint(self._apart.get(id_, ())) for id_ in self._cluster(one))
+        others = set(self.cluster(other))
+        return any(not others.isdisjoint(self._apart.get(id_, ())) for id_ in self.cluster(one))
 
     def replace(self, before: Head | None, after: Head) -> None:
         """Takes note of a new version."""
@@ -106,7 +110,8 @@ class IdentityIndex:
         else:
             self._apart.pop(id_, None)
 
-    def _cluster(self, contact: str) -> Iterator[str]:
+    def cluster(self, contact: str) -> Iterator[str]:
+        """A contact, then all that were merged into it."""
         yield contact
         for member in self._members.get(contact):
-            yield from self._cluster(member)
+            yield from self.cluster(member)

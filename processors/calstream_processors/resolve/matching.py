@@ -130,10 +130,12 @@ def _keys(values: Values, rules: MatchRules, keyed: Keyed) -> dict[bytes, str]:
         clear.append((NAME, name))
         if company := _company_key(_text(values.get("company"))):
             clear.append((COMPANY, f"{name}{_BETWEEN}{company}"))
-    return {
-        kind + keyed(f"match.{kind.decode()}", text.encode())[:_HASH_BYTES]: text
-        for kind, text in clear
-    }
+    return {match_key(kind.decode(), text, keyed): text for kind, text in clear}
+
+
+def match_key(kind: str, text: str, keyed: Keyed) -> bytes:
+    """A key of a kind out of what is compared."""
+    return kind.encode() + keyed(f"match.{kind}", text.encode())[:_HASH_BYTES]
 
 
 def _text(value: Value) -> str:

@@ -47,7 +47,7 @@ _OWNERS: Mapping[OwnerKey, tuple[str, str, str]] = {
     ("attendance", "contact"): (CALENDAR, CRM, CALENDAR),
     ("attendance", "status"): (CALENDAR, CRM, NEWEST),
     ("attendance", "answers"): (CALENDAR, CALENDAR, CALENDAR),
-    ("attendance", "payment"): (PAYMENTS, PAYMENTS, PAYMENTS),
+    ("attendance", "payment"): (RULES, RULES, RULES),
     ("payment", "booking"): (CALENDAR, CALENDAR, CALENDAR),
     ("payment", "attendance"): (CALENDAR, CALENDAR, CALENDAR),
     ("payment", "status"): (PAYMENTS, PAYMENTS, PAYMENTS),

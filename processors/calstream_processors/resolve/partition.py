@@ -1,18 +1,33 @@
 """The resolver's state of one partition: indexes in memory, entities read when asked for."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from calstream_core.errors import Code, InvariantError
 from calstream_core.sealing import KeyStore
 from calstream_engine import Work
+from calstream_processors.resolve.assignments import Assignments
+from calstream_processors.resolve.audit import AuditChain
 from calstream_processors.resolve.identity import IdentityIndex
+from calstream_processors.resolve.refolds import Refolds, Step
 from calstream_processors.resolve.state import OpenConflicts, SeenObservations, Workspace
-from calstream_schemas.codec import Poison
+from calstream_schemas.audit import Link
+from calstream_schemas.codec import Poison, schema_of
 from calstream_schemas.conflicts import decode_conflict
+from calstream_schemas.double_bookings import RECORD, decode_double_booking
 from calstream_schemas.entities import Entity
-from calstream_schemas.entities.avro import decode_entity
+from calstream_schemas.entities.avro import decode_entities, decode_entity
 from calstream_schemas.entities.head import decode_head
-from calstream_schemas.resolver_state import workspace_of_rules
+from calstream_schemas.erasures import decode_erasure
+from calstream_schemas.observations import Observation
+from calstream_schemas.refolds import Refold
+from calstream_schemas.resolver_state import (
+    audit_writer_of,
+    is_audit_head,
+    workspace_of_assignments,
+    workspace_of_refold,
+    workspace_of_rules,
+)
 from calstream_schemas.reviews import decode_review
 from calstream_schemas.rule_sets import RuleSet
 from calstream_schemas.topics import ENTITIES
@@ -25,6 +40,8 @@ class Partition:
         work: of the batch that is being handled; entities are read from it.
         seen: the observations that were applied lately.
         conflicts: those that stand.
+        audit: the chain of what is told of changes.
+        refolds: those under way.
 
     Args:
         keys: the key store.
@@ -35,6 +52,8 @@ class Partition:
         self.work = work
         self.seen = SeenObservations()
         self.conflicts = OpenConflicts()
+        self.audit = AuditChain(work.partition)
+        self.refolds = Refolds()
         self._keys = keys
         self._workspaces: dict[str, Workspace] = {}
 
@@ -75,36 +94,87 @@ class Partition:
             self.workspace(review.workspace).reviews.put(review)
 
     def restore_conflicts(self, conflicts: Iterable[tuple[bytes, bytes]]) -> None:
-        """Reads the conflicts that stand.
+        """Reads the conflicts and double bookings that stand.
 
         Raises:
             InvariantError: one can't be read.
         """
         for key, value in conflicts:
+            schema = schema_of(value)
+            if schema is not None and schema.record == RECORD:
+                found = decode_double_booking(value)
+                if isinstance(found, Poison):
+                    raise _unreadable(key.decode(errors="replace"), found)
+                self.workspace(found.workspace).double_bookings.restore(found)
+                continue
             conflict = decode_conflict(value, self._keys.sealer)
             if isinstance(conflict, Poison):
                 raise _unreadable(key.decode(errors="replace"), conflict)
             self.conflicts.put(conflict)
 
+    def restore_erasures(self, erasures: Iterable[tuple[bytes, bytes]]) -> None:
+        """Reads who was erased.
+
+        Raises:
+            InvariantError: a record can't be read; to go on would bring people back.
+        """
+        for key, value in erasures:
+            erasure = decode_erasure(value)
+            if isinstance(erasure, Poison):
+                raise _unreadable(key.decode(errors="replace"), erasure)
+            self.workspace(erasure.workspace).erasures.put(erasure)
+
     def restore_state(self, state: Iterable[tuple[bytes, bytes]]) -> None:
-        """Reads the workspaces' rules, and what was seen lately."""
+        """Reads what is kept of workspaces, where the audit stands, and what was seen lately.
+
+        Raises:
+            InvariantError, RecordError: one can't be read.
+        """
         seen = []
         for key, value in state:
             workspace = workspace_of_rules(key)
-            if workspace is None:
+            if workspace is not None:
+                known = self.workspace(workspace)
+                known.rules = RuleSet.decode(value)
+                known.double_bookings.use(known.rules.double_booking)
+            elif (assigning := workspace_of_assignments(key)) is not None:
+                self.workspace(assigning).assignments = Assignments.decode(value)
+            elif (refolded := workspace_of_refold(key)) is not None:
+                self.refolds.restore(refolded, Refold.decode(value))
+            elif is_audit_head(key):
+                self.audit = AuditChain(self.work.partition, Link.decode(value))
+            elif audit_writer_of(key) is None:
                 seen.append((key.decode(), int(value)))
-            else:
-                self.workspace(workspace).rules = RuleSet.decode(value)
         self.seen = SeenObservations(seen)
 
-    def entities(self, workspace: str) -> Iterator[Entity]:
-        """All entities of a workspace, as the work has them."""
+    def step(self, observation: Observation) -> Step | None:
+        """The slice of a refold that an observation asks for."""
+        return self.refolds.step(observation, partial(self._keys_of, observation.workspace))
+
+    def entities(self, workspace: Workspace, keys: Iterable[str]) -> Iterator[Entity]:
+        """Entities of a workspace, as the work has them; those that are gone are left out."""
+        table, raws = self.work[ENTITIES.name], []
+        for key in keys:
+            held = workspace.entities.get(key)
+            if held is not None:
+                yield held
+            elif (raw := table.get(key.encode())) is not None:
+                raws.append(raw)
+        for entity in decode_entities(raws, self._keys.sealer):
+            if isinstance(entity, Poison):
+                raise _unreadable("of a refold", entity)
+            yield entity
+
+    def _keys_of(self, workspace: str) -> list[str]:
+        """The keys of a workspace's entities, as the work has them."""
         table, prefix = self.work[ENTITIES.name], f"{workspace}/".encode()
-        keys = {key for key, _ in table.store.items()} | {key for key, _ in table.changes()}
-        for key in sorted(key for key in keys if key.startswith(prefix)):
-            entity = self._entity(key.decode())
-            if entity is not None:
-                yield entity
+        keys = set(table.store.keys(prefix))
+        for key, value in table.changes():
+            if value is None:
+                keys.discard(key)
+            elif key.startswith(prefix):
+                keys.add(key)
+        return [key.decode() for key in keys]
 
     def _entity(self, key: str) -> Entity | None:
         value = self.work[ENTITIES.name].get(key.encode())

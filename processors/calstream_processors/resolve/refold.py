@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from calstream_processors.resolve.fold import fold
 from calstream_processors.resolve.versions import with_copies
 from calstream_processors.resolve.workspace_state import WorkspaceState
 from calstream_schemas.entities import Cause, Decision, Entity, Value, kind_of
@@ -49,22 +48,20 @@ def refold(
             yield after
 
 
-def field_changes(entity: Entity, rules: RuleSet) -> list[FieldChange]:
-    """What other rules would change in one entity, by group and field."""
-    kind = kind_of(entity.kind)
-    values, decisions = fold(kind, entity.copies.values(), rules)
+def field_changes(before: Entity, after: Entity) -> list[FieldChange]:
+    """What a version changes in the truth, by group and field."""
     return [
         FieldChange(
-            entity.key,
+            after.key,
             group.name,
             field.name,
-            entity.values.get(field.name),
-            values.get(field.name),
-            entity.decisions.get(group.name),
-            decisions.get(group.name),
+            before.values.get(field.name),
+            after.values.get(field.name),
+            before.decisions.get(group.name),
+            after.decisions.get(group.name),
         )
-        for group in kind.groups
+        for group in kind_of(after.kind).groups
         for field in group.fields
-        if entity.values.get(field.name) != values.get(field.name)
-        or entity.decisions.get(group.name) != decisions.get(group.name)
+        if before.values.get(field.name) != after.values.get(field.name)
+        or before.decisions.get(group.name) != after.decisions.get(group.name)
     ]

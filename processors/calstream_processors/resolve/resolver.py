@@ -7,9 +7,9 @@ from calstream_processors.resolve.copies import apply
 from calstream_processors.resolve.decisions import decide
 from calstream_processors.resolve.ladder import match
 from calstream_processors.resolve.matching import keys_of_statements, match_rules
-from calstream_processors.resolve.versions import cause_of, pointing_at, with_copies
+from calstream_processors.resolve.versions import cause_of, living, pointing_at, with_copies
 from calstream_processors.resolve.workspace_state import WorkspaceState
-from calstream_schemas.entities import Entity, entity_id, entity_key, kind_of
+from calstream_schemas.entities import Entity, NaturalId, entity_id, entity_key, kind_of
 from calstream_schemas.entities.head import LEARNED
 from calstream_schemas.observations import DECISIONS, Observation
 from calstream_schemas.rule_sets import RuleSet
@@ -58,14 +58,20 @@ def identify(state: WorkspaceState, observation: Observation, rules: RuleSet) ->
         return state.index.survivor(observation.about)
     kind, natural_id = observation.kind, observation.natural_id
     if kind_of(kind).is_history:
-        return entity_id(observation.workspace, kind, natural_id.parent)
-    known = state.index.find(kind, natural_id)
+        return _fresh_id(state, observation.workspace, kind, natural_id.parent)
+    known = living(state, kind, natural_id)
     if known is None and observation.same_as is not None:
-        known = state.index.find(kind, observation.same_as)
+        known = living(state, kind, observation.same_as)
     if known is None and kind == "contact":
         stated = keys_of_statements(observation, match_rules(rules), state.index.keyed)
         known = match(state.index, stated)
-    return known or entity_id(observation.workspace, kind, natural_id)
+    return known or _fresh_id(state, observation.workspace, kind, natural_id)
+
+
+def _fresh_id(state: WorkspaceState, workspace: str, kind: str, natural_id: NaturalId) -> str:
+    if state.erasures:
+        return state.erasures.fresh_id(workspace, kind, natural_id)
+    return entity_id(workspace, kind, natural_id)
 
 
 def _next_version(

@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
+from calstream_processors.resolve.assignments import Assignments
+from calstream_processors.resolve.double_bookings import DoubleBookings
+from calstream_processors.resolve.erasures import Erasures
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_processors.resolve.questions import OpenReviews
@@ -39,7 +42,10 @@ class Workspace:
 
     def __init__(self, index: IdentityIndex | None = None, fetch: Fetch = _nothing) -> None:
         self.index = index or IdentityIndex()
+        self.erasures = Erasures(self.index.keyed)
         self.reviews = OpenReviews()
+        self.assignments = Assignments()
+        self.double_bookings = DoubleBookings()
         self.rules = CALENDAR_TO_CRM
         self.entities: dict[str, Entity] = {}
         self._fetch = fetch
@@ -54,11 +60,15 @@ class Workspace:
     def know(self, head: Head) -> None:
         """Takes an entity into the index that is kept elsewhere."""
         self.index.replace(None, head)
+        self.double_bookings.know(head)
 
     def put(self, entity: Entity) -> Entity | None:
         """Takes a new version in; returns the one before it, held since it was asked for."""
         before = self.entities.pop(entity.key, None)
         self.index.replace(head_of(before) if before else None, head_of(entity))
+        if entity.kind == "contact":
+            self.assignments.replace(before, entity)
+        self.double_bookings.put(entity)
         self.entities[entity.key] = entity
         return before
 
@@ -93,29 +103,34 @@ class SeenObservations:
     """Ids that were applied, with when they were received. The oldest are forgotten.
 
     Forgetting costs nothing but a little work: an observation that is applied again changes
-    nothing.
+    nothing. Whether an id is known follows from the received times alone, not from the order in
+    which ids happen to be dropped: that is another one after a restart.
     """
 
     def __init__(self, known: Iterable[tuple[str, int]] = ()) -> None:
         # in order of arrival, which is nearly the order of time: one that is late waits its turn
         ordered = sorted(known, key=lambda item: item[1])
         self._order: deque[tuple[str, int]] = deque(ordered)
-        self._ids = {key for key, _ in ordered}
+        self._ids = dict(ordered)
+        self._newest = ordered[-1][1] if ordered else 0
 
     def __contains__(self, key: object) -> bool:
-        return key in self._ids
+        received_at = self._ids.get(key)  # type: ignore[call-overload]  # whatever else is not there
+        return received_at is not None and received_at >= _horizon(self._newest)
 
     def expired(self, now: int) -> list[str]:
         """The ids that are too old at `now`, a received time."""
         old = takewhile(lambda item: item[1] < _horizon(now), self._order)
-        return [key for key, _ in old]
+        return [key for key, at in old if self._ids.get(key) == at]  # else it came again since
 
     def add(self, key: str, received_at: int) -> None:
         """Remembers an id, and forgets those that `expired` names at its time."""
         while self._order and self._order[0][1] < _horizon(received_at):
-            old, _ = self._order.popleft()
-            self._ids.discard(old)
-        self._ids.add(key)
+            old, at = self._order.popleft()
+            if self._ids.get(old) == at:
+                del self._ids[old]
+        self._ids[key] = received_at
+        self._newest = max(self._newest, received_at)
         self._order.append((key, received_at))
 
 

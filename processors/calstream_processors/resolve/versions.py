@@ -17,6 +17,15 @@ def cause_of(observation: Observation) -> Cause:
     return Cause(observation.id, observation.received_at, observation.occurred_at)
 
 
+def living(state: WorkspaceState, kind: str, natural_id: NaturalId) -> str | None:
+    """The id of the entity that has an object, unless it was erased; see `IdentityIndex.find`."""
+    found = state.index.find(kind, natural_id)
+    if found is None or not state.erasures.is_gone(kind, found):
+        return found
+    owners = state.index.owners(kind, natural_id)
+    return next((id_ for id_ in owners if not state.erasures.is_gone(kind, id_)), None)
+
+
 def with_copies(
     state: WorkspaceState,
     before: Entity,
@@ -34,7 +43,11 @@ def with_copies(
         values=values,
         decisions=decisions,
         references=_references(state, before.workspace, before.kind, values),
-        match_keys=_match_keys(state, before.kind, copies.values(), values, rules),
+        match_keys=(
+            _match_keys(state, before.kind, copies.values(), values, rules)
+            if before.erasing_since is None
+            else ()
+        ),
     )
 
 
@@ -47,7 +60,7 @@ def pointing_at(
     made = []
     for key in keys:
         referrer = state.get(key)
-        if referrer is None:
+        if referrer is None or state.erasures.is_going(referrer):
             continue
         references = dict(referrer.references)
         for _group, field in kind_of(referrer.kind).references:
@@ -76,7 +89,7 @@ def _references(state: WorkspaceState, workspace: str, kind: str, values: Values
         if not isinstance(text, str) or field.reference is None:
             continue
         target = NaturalId.parse(text)
-        known = state.index.find(field.reference, target)
+        known = living(state, field.reference, target)
         if known is None and field.reference not in LEARNED:
             known = entity_id(workspace, field.reference, target)
         if known is not None:

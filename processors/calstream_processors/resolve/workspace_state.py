@@ -2,6 +2,9 @@
 
 from typing import Protocol
 
+from calstream_processors.resolve.assignments import Assignments
+from calstream_processors.resolve.double_bookings import DoubleBookings
+from calstream_processors.resolve.erasures import Erasures
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_schemas.entities import Entity
 
@@ -12,6 +15,18 @@ class WorkspaceState(Protocol):
     @property
     def index(self) -> IdentityIndex:
         """The workspace's indexes."""
+
+    @property
+    def assignments(self) -> Assignments:
+        """Who was given how many leads."""
+
+    @property
+    def double_bookings(self) -> DoubleBookings:
+        """The workspace's double bookings."""
+
+    @property
+    def erasures(self) -> Erasures:
+        """Who was erased."""
 
     def get(self, key: str) -> Entity | None:
         """The newest version of an entity."""

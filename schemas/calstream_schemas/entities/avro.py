@@ -23,6 +23,7 @@ from calstream_schemas.entities.model import (
     Register,
     Stamp,
 )
+from calstream_schemas.entities.slot import slot_to_avro
 from calstream_schemas.key_loading import load_keys
 
 _KIND_BY_RECORD = {kind.record: kind for kind in KINDS.values()}
@@ -58,12 +59,15 @@ def encode_entity(entity: Entity, sealer: Sealer) -> bytes:
             "match_keys": entity.match_keys,
             "merge": _merge_to_avro(entity.merge) if entity.merge else None,
             "apart": entity.apart,
+            **slot_to_avro(entity),
             "created_at": entity.created_at,
             "cause": {
                 "observation_id": entity.cause.observation_id,
                 "received_at": entity.cause.received_at,
                 "occurred_at": entity.cause.occurred_at,
             },
+            "erasing_since": entity.erasing_since,
+            "erased_at": entity.erased_at,
             "references": [{"field": f, "id": id_} for f, id_ in sorted(entity.references.items())],
         },
         encode_cells(entity, sealer.under(key_of(entity))),
@@ -95,7 +99,7 @@ def entity_headers(entity: Entity, sealer: Sealer) -> Headers:
         ("ce_time", str(entity.cause.received_at).encode()),
     ]
     email = entity.values.get("email")
-    if entity.kind == CONTACT.name and isinstance(email, str):
+    if entity.kind == CONTACT.name and isinstance(email, str) and entity.erasing_since is None:
         headers.append(("email_hash", email_hash(email, sealer).encode()))
     return headers
 
@@ -179,6 +183,8 @@ def _entity(kind: Kind, body: dict[str, Any], sealer: Sealer) -> Entity:
         match_keys=tuple(body["match_keys"]),
         merge=_merge_from_avro(body["merge"]) if body["merge"] else None,
         apart=tuple(body["apart"]),
+        erasing_since=body["erasing_since"],
+        erased_at=body["erased_at"],
     )
 
 

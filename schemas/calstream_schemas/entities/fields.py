@@ -132,7 +132,7 @@ ATTENDANCE = Kind(
         Group(
             "payment",
             (
-                Field("payment_status", _T, "pending, succeeded, failed, expired or refunded."),
+                Field("payment_status", _T, "required, or as its payment: pending and so on."),
                 Field("payment_failure", _T, "Why it failed, as the provider names it."),
             ),
         ),
@@ -214,15 +214,19 @@ MESSAGE = Kind(
         Group(
             "purpose",
             (
-                Field("message_kind", _T, "booked, high_score, moved, conflict or payment_link."),
-                Field("audience", _T, "ops, host, owner or attendee."),
+                Field(
+                    "message_kind",
+                    _T,
+                    "booked, high_score, moved, conflict, arbitration or payment_link.",
+                ),
+                Field("audience", _T, "ops, host, owner, attendee or endpoint."),
             ),
         ),
         Group(
             "recipient",
             (
-                Field("contact_ref", _T, "The person, if it is one we know.", reference="contact"),
-                Field("recipient", _T, "A channel or address otherwise.", sealed=True),
+                Field("contact_ref", _T, "The person it is about.", reference="contact"),
+                Field("recipient", _T, "A channel or address, if not the audience's.", sealed=True),
             ),
         ),
         Group("booking", (Field("booking_ref", _T, "What it is about.", reference="booking"),)),

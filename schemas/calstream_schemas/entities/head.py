@@ -15,12 +15,23 @@ from calstream_core.errors import Code
 from calstream_schemas.codec import Poison, schema_of
 from calstream_schemas.entities.fields import KINDS, kind_of
 from calstream_schemas.entities.model import Entity, entity_key
+from calstream_schemas.entities.slot import (
+    BOOKING,
+    Occurrence,
+    Slot,
+    occurrence_of,
+    slot_from_avro,
+    slot_of,
+)
 
 LEARNED = frozenset({"contact", "booking"})
 """Kinds whose objects may turn out to belong to an entity that we have: which one is known once the
 object is. Every other kind's id follows from what its system calls it."""
 
-_LAST_FIELD = "apart"
+_INDEXED = LEARNED | {"attendance"}
+"""Kinds that are asked who refers to them."""
+
+_LAST_FIELDS = ("occurrence", "apart")  # of bookings; of all other kinds
 _KIND_BY_RECORD = {kind.record: kind.name for kind in KINDS.values()}
 
 
@@ -34,6 +45,7 @@ class Head:
         match_keys: see `Entity`.
         merged_into: the id of the entity that it was merged into.
         apart: see `Entity`.
+        slot, occurrence: of a booking the time that it takes, and its place in a series.
     """
 
     workspace: str
@@ -44,6 +56,8 @@ class Head:
     match_keys: tuple[bytes, ...]
     merged_into: str | None
     apart: tuple[str, ...]
+    slot: Slot | None = None
+    occurrence: Occurrence | None = None
 
     @property
     def key(self) -> str:
@@ -62,15 +76,17 @@ def head_of(entity: Entity) -> Head:
         match_keys=entity.match_keys,
         merged_into=entity.merge.into if entity.merge else None,
         apart=entity.apart,
+        slot=slot_of(entity) if entity.kind == BOOKING else None,
+        occurrence=occurrence_of(entity) if entity.kind == BOOKING else None,
     )
 
 
 def targets_of(entity: Entity) -> tuple[str, ...]:
-    """The objects that an entity refers to and whose entity is learned, as `kind/natural id`."""
+    """The objects that an entity refers to, of the kinds that are asked, as `kind/natural id`."""
     return tuple(
         f"{field.reference}/{text}"
         for _group, field in kind_of(entity.kind).references
-        if field.reference in LEARNED and isinstance(text := entity.values.get(field.name), str)
+        if field.reference in _INDEXED and isinstance(text := entity.values.get(field.name), str)
     )
 
 
@@ -96,6 +112,7 @@ def decode_head(raw: bytes) -> Head | Poison:
         tuple(body["match_keys"]),
         merge["into"] if merge else None,
         tuple(body["apart"]),
+        *slot_from_avro(body),
     )
 
 
@@ -105,7 +122,8 @@ def _head_schema(header: bytes) -> Any:
     schema = schema_of(header)
     assert schema is not None
     fields = schema.without_logical_types["fields"]
-    last = next(n for n, field in enumerate(fields) if field["name"] == _LAST_FIELD)
+    names = [field["name"] for field in fields]
+    last = next(names.index(name) for name in _LAST_FIELDS if name in names)
     return parse_schema(
         {"type": "record", "name": f"calstream.{schema.record}Head", "fields": fields[: last + 1]}
     )

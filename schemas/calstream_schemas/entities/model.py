@@ -158,6 +158,8 @@ class Entity:
         match_keys: what a contact is known by: a letter for the kind of key and a keyed hash each.
         merge: set if it was merged into another one; then it has no copies.
         apart: ids of contacts of which somebody said that they are other people.
+        erasing_since: when it was asked to erase what is personal here; None once it is done.
+        erased_at: when what was personal here was last erased.
     """
 
     workspace: str
@@ -173,6 +175,8 @@ class Entity:
     match_keys: tuple[bytes, ...] = ()
     merge: Merge | None = None
     apart: tuple[str, ...] = ()
+    erasing_since: int | None = None
+    erased_at: int | None = None
 
     @property
     def key(self) -> str:

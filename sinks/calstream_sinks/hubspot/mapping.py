@@ -105,7 +105,7 @@ DERIVED: tuple[Derived, ...] = (
     Derived(BOOKING, "payment_status", "the worst of its attendances'"),
 )
 
-PAYMENT_STATUSES = ("failed", "pending", "refunded", "succeeded")
+PAYMENT_STATUSES = ("failed", "expired", "required", "pending", "refunded", "succeeded")
 """From worst to best: what somebody must look at comes first."""
 
 PROPERTIES: tuple[Property, ...] = (

@@ -37,7 +37,7 @@ async def deliver_meetings(client: HubSpotClient, changes: Sequence[Change]) -> 
     changed. One search for 50 with an unknown outcome.
     """
     unsure = [c for c in changes if c.external_id is None and c.outcome_unknown]
-    found = await _search(client, unsure)
+    found = await search_events(client, sorted({_event_id(change) for change in unsure}))
     if isinstance(found, Failure):
         return not_sent(changes, found)
     made = [replace(c, external_id=found.get(_event_id(c))) for c in unsure]
@@ -53,9 +53,8 @@ async def deliver_meetings(client: HubSpotClient, changes: Sequence[Change]) -> 
     return outcomes | (not_sent(new, stop) if stop else await _create(client, new))
 
 
-async def _search(client: HubSpotClient, changes: Sequence[Change]) -> dict[str, str] | Failure:
+async def search_events(client: HubSpotClient, events: Sequence[str]) -> dict[str, str] | Failure:
     """The meetings of events by the event's id; of several the oldest, by HubSpot's id."""
-    events = sorted({_event_id(change) for change in changes})
     found: dict[str, str] = {}
     path = client.objects(OBJECT_TYPES[BOOKING], "search")
     for start in range(0, len(events), _IDS_PER_SEARCH):

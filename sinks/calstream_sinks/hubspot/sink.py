@@ -10,8 +10,10 @@ from calstream_schemas.entities import Copy, Entity, Values, entity_key
 from calstream_sinks.api import (
     Change,
     Deferred,
+    ErasureOutcome,
     FieldValues,
     Finding,
+    Going,
     Held,
     Manifest,
     NotWanted,
@@ -27,6 +29,7 @@ from calstream_sinks.hubspot import setup
 from calstream_sinks.hubspot.client import MAX_OBJECTS_PER_CALL, HubSpotClient
 from calstream_sinks.hubspot.config import HubSpotConfig
 from calstream_sinks.hubspot.contacts import deliver_contacts
+from calstream_sinks.hubspot.erasure import erase_contacts, erase_meetings
 from calstream_sinks.hubspot.errors import Failure, raise_failure, raise_if_nothing_was_done
 from calstream_sinks.hubspot.mapping import BOOKING, CONTACT
 from calstream_sinks.hubspot.meetings import deliver_meetings
@@ -125,6 +128,11 @@ class HubSpotSink(Sink[HubSpotConfig]):
         told = [_still_unknown(change, outcomes[change.entity.key]) for change in changes]
         raise_if_nothing_was_done(told)
         return told
+
+    async def erase(self, kind: str, going: Sequence[Going]) -> Sequence[ErasureOutcome]:
+        """See `erasure`."""
+        erase = erase_contacts if kind == CONTACT else erase_meetings
+        return await erase(self._opened, going)
 
     async def lookup(self, kind: str, external_ids: Sequence[str]) -> Mapping[str, Snapshot | None]:
         """What HubSpot holds of these objects. A merged one is the one it was merged into.

@@ -29,6 +29,7 @@ from calstream_sinks.api import (
     Waiting,
 )
 from calstream_sinks.runner.decision import Nothing, decide, operation_id, projection_hash
+from calstream_sinks.runner.erasing import Erasing
 from calstream_sinks.runner.journal import Burial, Journal
 from calstream_sinks.runner.learned import AnySink, Learned, copy_at
 from calstream_sinks.runner.retry import HORIZON_SECONDS, backoff_seconds
@@ -73,6 +74,9 @@ class Delivery:
         # told of entities whose objects a write needed and the vendor did not have
         self._suspect = suspect
         self._learned = Learned(sink_id, sink)
+        self._erasing = Erasing(
+            sink_id, sink, view=view, schedule=schedule, journal=journal, now=now
+        )
         self._jitter = random.Random()  # noqa: S311 - spreads load, guards nothing
         # what the vendor told us it holds after our last write
         self._written: dict[str, FieldValues] = {}
@@ -103,8 +107,16 @@ class Delivery:
         Raises:
             UnavailableError: the broker does not confirm; doing it again is safe.
         """
+        erasing = [key for key in keys if self._erasing.concerns(key)]
+        for key in erasing:
+            self.forget(key)
+        await self._erasing.settle(erasing)
+        for key in erasing:
+            self._wake(key)
         jobs = []
         for key in keys:
+            if key in erasing:
+                continue
             try:
                 job = await self._prepare(key)
             except CalstreamError:
@@ -135,7 +147,7 @@ class Delivery:
 
     async def _prepare(self, key: str) -> _Job | None:
         entity = self._view.entity(key)
-        if entity is None:
+        if entity is None or (entity.erased_at is not None and entity.kind == "contact"):
             return None
         if entity.merge is not None:
             await self._leave_to_survivor(entity)

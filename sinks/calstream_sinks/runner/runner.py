@@ -40,6 +40,7 @@ from calstream_sinks.runner.resync import ResyncMode, ResyncProgress, Verifier
 from calstream_sinks.runner.view import LocalView
 
 _RETRY_SECONDS = 1
+_SETTLED = frozenset({LedgerState.DONE, LedgerState.ERASED})
 _AT_ONCE = 1000  # entities that are decoded together when a partition is restored
 _log = structlog.get_logger()
 
@@ -128,9 +129,9 @@ class SinkRunner:
     @property
     def pending(self) -> dict[str, int]:
         """How many keys are not settled, by state; `ready` counts those at work or due."""
-        counts = {state.value: 0 for state in LedgerState if state is not LedgerState.DONE}
+        counts = {state.value: 0 for state in LedgerState if state not in _SETTLED}
         for _key, entry in self._view.ledger_entries():
-            if entry.state is not LedgerState.DONE:
+            if entry.state not in _SETTLED:
                 counts[entry.state.value] += 1
         return {**counts, "ready": self._schedule.busy}
 

@@ -29,6 +29,7 @@ from calstream_processors.resolve.agent import ResolveStage
 from calstream_schemas.topics import (
     CONFLICTS,
     ENTITIES,
+    ERASURES,
     MATCH_REVIEWS,
     OBSERVATIONS,
     RESOLVER_STATE,
@@ -37,7 +38,7 @@ from calstream_schemas.topics import (
 )
 
 _COLLECT_AFTER = (50_000, 20, 100)  # as our own engine has it
-_TABLES = (ENTITIES, MATCH_REVIEWS, CONFLICTS, RESOLVER_STATE)
+_TABLES = (ENTITIES, MATCH_REVIEWS, CONFLICTS, ERASURES, RESOLVER_STATE)
 
 
 class Pair(Serializer):  # type: ignore[misc]  # Quix Streams is in an environment of its own
