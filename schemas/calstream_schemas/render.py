@@ -164,6 +164,23 @@ def _copy(kind: Kind) -> dict[str, Any]:
     }
 
 
+def _erasure() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": "erasing_since",
+            "type": ["null", _MICROSECONDS],
+            "doc": "When it was asked to erase what is personal here; until it is done.",
+            "default": None,
+        },
+        {
+            "name": "erased_at",
+            "type": ["null", _MICROSECONDS],
+            "doc": "When what was personal here was last erased.",
+            "default": None,
+        },
+    ]
+
+
 def entity_schema(kind: Kind) -> dict[str, Any]:
     """The Avro schema of a kind: what it is, what systems say of it, and the truth."""
     cause = {
@@ -201,18 +218,7 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
         *(slot_fields() if kind.name == BOOKING else ()),
         {"name": "created_at", "type": _MICROSECONDS},
         {"name": "cause", "type": cause},
-        {
-            "name": "erasing_since",
-            "type": ["null", _MICROSECONDS],
-            "doc": "When it was asked to erase what is personal here; until it is done.",
-            "default": None,
-        },
-        {
-            "name": "erased_at",
-            "type": ["null", _MICROSECONDS],
-            "doc": "When what was personal here was last erased.",
-            "default": None,
-        },
+        *_erasure(),
         {"name": "references", "type": {"type": "array", "items": reference}},
         # what follows is what `entities.cells` encodes
         {"name": "copies", "type": {"type": "array", "items": _copy(kind)}},
