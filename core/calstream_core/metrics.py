@@ -41,6 +41,11 @@ DEAD_LETTERS = Counter(
     "Records that were given up and kept, by stage and cause.",
     ["stage", "error_code"],
 )
+KEPT_RAW = Counter(
+    "calstream_kept_raw",
+    "Values that could not be read and were kept as they were given, by cause.",
+    ["stage", "error_code"],
+)
 SINK_DELIVERIES = Counter(
     "calstream_sink_deliveries",
     "Changes a sink settled, by outcome.",

@@ -1,4 +1,4 @@
-"""Sends a decision on who is who to the resolver, and waits for what becomes of it."""
+"""Sends a decision of a person to the resolver, and waits for what becomes of it."""
 
 import getpass
 import time
@@ -15,10 +15,16 @@ from calstream_core.settings import KafkaSettings
 from calstream_ops.inspection.log_reader import LogReader, LogRecord
 from calstream_schemas.entities import Entity, NaturalId
 from calstream_schemas.erasure_facts import ErasureOrder
-from calstream_schemas.observations import Fact, Observation, encode_observation, observation_id
+from calstream_schemas.observations import (
+    DECIDERS,
+    Fact,
+    Observation,
+    encode_observation,
+    observation_id,
+)
 from calstream_schemas.topics import ENTITIES, OBSERVATIONS, PROCESSORS_DEAD, full_name
 
-_SYSTEM, _ROLE = "calstream", "decisions"
+_SYSTEM = "calstream"
 _SEND_SECONDS = 10
 _DAY_MICROSECONDS = 24 * 60 * 60 * MICROSECONDS_PER_SECOND
 
@@ -33,7 +39,7 @@ def decision(fact: Fact, about: Entity, other: Entity | None, decided_by: str) -
         fact=fact,
         kind=about.kind,
         natural_id=natural_id,
-        role=_ROLE,
+        role=DECIDERS,
         received_at=now,
         occurred_at=now,
         about=about.id,

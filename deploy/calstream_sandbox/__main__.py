@@ -7,7 +7,13 @@ import structlog
 import uvloop
 
 from calstream_sandbox.hubspot.portal import PortalSettings
-from calstream_sandbox.server import DEFAULT_TOKEN, SandboxOptions, run
+from calstream_sandbox.server import (
+    DEFAULT_SLACK_TOKEN,
+    DEFAULT_STRIPE_KEY,
+    DEFAULT_TOKEN,
+    SandboxOptions,
+    run,
+)
 
 _MAX_PORT = 65_535
 
@@ -28,6 +34,12 @@ def _options(arguments: list[str] | None) -> SandboxOptions:
         "--retry-scale", type=_positive, default=1.0, help="shortens the waits between retries"
     )
     parser.add_argument("--hubspot-token", default=DEFAULT_TOKEN, help="the bearer token to want")
+    parser.add_argument("--stripe-key", default=DEFAULT_STRIPE_KEY, help="the secret key to want")
+    parser.add_argument("--slack-token", default=DEFAULT_SLACK_TOKEN, help="the bot token to want")
+    parser.add_argument(
+        "--smtp-listen", type=_address, default=("127.0.0.1", 0),
+        help="HOST:PORT of the mail server; by default a free port",
+    )  # fmt: skip
     parser.add_argument(
         "--search-lag-seconds", type=float, default=defaults.search_lag_seconds,
         help="how long HubSpot's search does not see a write",
@@ -39,6 +51,9 @@ def _options(arguments: list[str] | None) -> SandboxOptions:
         port=port,
         retry_scale=given.retry_scale,
         hubspot_token=given.hubspot_token,
+        stripe_key=given.stripe_key,
+        slack_token=given.slack_token,
+        smtp_listen=given.smtp_listen,
         hubspot=PortalSettings(search_lag_seconds=max(0.0, given.search_lag_seconds)),
     )
 

@@ -16,11 +16,22 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from calstream_sandbox.calendar_live.app import build_calendar_live
-from calstream_sandbox.calendar_live.sender import Sender
+from calstream_sandbox.calendar_live.sender import calendar_live_sender
 from calstream_sandbox.hubspot.app import build_hubspot
 from calstream_sandbox.hubspot.portal import Portal, PortalSettings
+from calstream_sandbox.slack.app import build_slack
+from calstream_sandbox.slack.workspace import Workspace
+from calstream_sandbox.smtp.control import build_smtp
+from calstream_sandbox.smtp.mailbox import Mailbox
+from calstream_sandbox.smtp.server import MailServer
+from calstream_sandbox.stripe.account import Account as StripeAccount
+from calstream_sandbox.stripe.app import build_stripe
+from calstream_sandbox.zoom.account import Account as ZoomAccount
+from calstream_sandbox.zoom.app import build_zoom
 
 DEFAULT_TOKEN = "pat-sandbox"
+DEFAULT_SLACK_TOKEN = "xoxb-sandbox"
+DEFAULT_STRIPE_KEY = "sk_test_sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,10 @@ class SandboxOptions:
     Attributes:
         retry_scale: shortens the waits between the attempts of a webhook.
         hubspot_token: the bearer token that HubSpot's API wants.
+        stripe_key: the secret key that Stripe's API wants.
+        slack_token: the bot token that Slack's API wants.
+        smtp_listen: host and port of the mail server; port 0 takes a free one, which
+            `/smtp/_control/address` tells.
         hubspot: the settings that a reset goes back to.
     """
 
@@ -37,6 +52,9 @@ class SandboxOptions:
     port: int = 4700
     retry_scale: float = 1.0
     hubspot_token: str = DEFAULT_TOKEN
+    stripe_key: str = DEFAULT_STRIPE_KEY
+    slack_token: str = DEFAULT_SLACK_TOKEN
+    smtp_listen: tuple[str, int] = ("127.0.0.1", 0)
     hubspot: PortalSettings = field(default_factory=PortalSettings)
 
 
@@ -44,16 +62,36 @@ class Sandbox:
     """One sandbox: its state, its application and its server."""
 
     def __init__(self, options: SandboxOptions) -> None:
-        self.hubspot = Portal(token=options.hubspot_token, settings=options.hubspot)
-        self.calendar_live = Sender(retry_scale=options.retry_scale)
+        self.hubspot = Portal(
+            token=options.hubspot_token,
+            settings=options.hubspot,
+            retry_scale=options.retry_scale,
+        )
+        self.stripe = StripeAccount(key=options.stripe_key, retry_scale=options.retry_scale)
+        self.zoom = ZoomAccount(retry_scale=options.retry_scale)
+        self.slack = Workspace(token=options.slack_token)
+        self.mailbox = Mailbox()
+        self.mail = MailServer(self.mailbox)
+        self._smtp_listen = options.smtp_listen
+        self.calendar_live = calendar_live_sender(retry_scale=options.retry_scale)
         self.app = Starlette(
             routes=[
                 Route("/healthz", _health, methods=["GET"]),
                 Route("/metrics", _metrics, methods=["GET"]),
                 Mount("/hubspot", routes=build_hubspot(self.hubspot)),
+                Mount("/stripe", routes=build_stripe(self.stripe)),
+                Mount("/zoom", routes=build_zoom(self.zoom)),
+                Mount("/slack", routes=build_slack(self.slack)),
+                Mount("/smtp", routes=build_smtp(self.mailbox, self.mail)),
                 Mount("/calendar_live", routes=build_calendar_live(self.calendar_live)),
             ],
             lifespan=self._lifespan,
+        )
+        self._senders = (
+            self.calendar_live,
+            self.hubspot.events.sender,
+            self.stripe.sender,
+            self.zoom.sender,
         )
         self._server = Server(
             self.app,
@@ -73,14 +111,19 @@ class Sandbox:
 
         To be called in the event loop that serves.
         """
-        self.hubspot.faults.clear()
-        self.calendar_live.stop()
+        for vendor in (self.hubspot, self.stripe, self.zoom, self.slack):
+            vendor.desk.faults.clear()
+        for sender in self._senders:
+            sender.stop()
         self._server.stop()  # type: ignore[no-untyped-call] # granian gives it no types
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        await self.mail.start(*self._smtp_listen)
         yield
-        await self.calendar_live.close()
+        self.mail.close()
+        for sender in self._senders:
+            await sender.close()
 
 
 async def run(options: SandboxOptions) -> None:

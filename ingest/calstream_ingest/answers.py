@@ -95,6 +95,16 @@ def accepted(identifier: str) -> Answer:
     )
 
 
+def challenge_answered(body: bytes) -> Answer:
+    """The sender has asked whether this address is ours; nothing is stored.
+
+    Args:
+        body: the proof, as JSON.
+    """
+    headers = _headers("application/json", body, {})
+    return Answer("challenge", 200, None, "", headers, body)
+
+
 def unauthorised(refusal: Refusal) -> Answer:
     """The source does not vouch for it."""
     return _answer("bad_signature", 401, refusal.code, refusal.reason)

@@ -22,7 +22,7 @@ from calstream_ingest.answers import Answer, Send, send_answer
 from calstream_ingest.body import Cause, Receive, Unread, read_body
 from calstream_ingest.rejects import RejectLog
 from calstream_ingest.room import Hold, Room
-from calstream_ingest.sources import Refusal, Request, Verified
+from calstream_ingest.sources import Refusal, Request, Secret, Verified
 from calstream_ingest.webhook_log import WebhookLog
 from calstream_schemas.webhooks import ReceivedWebhook
 
@@ -73,7 +73,7 @@ class Door:
         self._webhooks = webhooks
         self._rejects = rejects
         self._max_body_bytes = settings.max_body_bytes
-        self._public_url = settings.public_url.rstrip("/")
+        self._base_url = settings.base_url
         self._health = health
         self._room = Room(room_bytes)
         self._read_seconds = read_seconds
@@ -142,6 +142,11 @@ class Door:
         verdict = address.source.authenticate(request, address.secrets)
         if isinstance(verdict, Refusal):
             return self._refuse(address, request, answers.unauthorised(verdict))
+        challenge = address.source.answer_challenge(request.body, _secret_of(address, verdict))
+        if isinstance(challenge, Refusal):
+            return self._refuse(address, request, answers.unauthorised(challenge))
+        if challenge is not None:
+            return answers.challenge_answered(challenge)
         named = address.source.named_workspace(request.body)
         if named is not None and named != address.workspace:
             return self._refuse(address, request, answers.WRONG_WORKSPACE)
@@ -179,8 +184,12 @@ class Door:
 
     def _uri(self, scope: Mapping[str, Any]) -> str:
         query = scope["query_string"]
-        uri = f"{self._public_url}{scope['path']}"
+        uri = f"{self._base_url}{scope['path']}"
         return f"{uri}?{query.decode('latin-1')}" if query else uri
+
+
+def _secret_of(address: Address, verified: Verified) -> Secret:
+    return next(one for one in address.secrets if one.label == verified.secret_label)
 
 
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 
 import structlog
 
@@ -10,7 +11,7 @@ from calstream_core.kafka import AsyncProducer, verify_partitioner
 from calstream_core.process import stop_signals
 from calstream_core.sealing import open_keys
 from calstream_core.settings import Settings
-from calstream_ingest.addresses import load_addresses
+from calstream_ingest.addresses import Address, load_addresses
 from calstream_ingest.broker import BrokerHealth, admin_client, require_topics, topic_fault
 from calstream_ingest.day_keys import DayKeys
 from calstream_ingest.door import READ_SECONDS, Door
@@ -48,6 +49,7 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
     await asyncio.to_thread(day_keys.prepare)
     if not addresses:
         _log.warning("no workspace has a secret for webhooks: every one will be refused")
+    _warn_of_address(settings, addresses.values())
     admin = admin_client(bootstrap_servers)
     await asyncio.to_thread(require_topics, admin, settings.kafka)
     topic = full_name(WEBHOOKS, settings.kafka)
@@ -77,6 +79,16 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
         with contextlib.suppress(asyncio.CancelledError):  # as was asked for above
             await watching
     _log.info("ingest stopped")
+
+
+def _warn_of_address(settings: Settings, addresses: Iterable[Address]) -> None:
+    signing = sorted({each.source.name for each in addresses if each.source.signs_address})
+    if signing and not settings.ingest.public_url:
+        _log.warning(
+            "ingest.public_url is not set: only webhooks that are sent to this address will fit",
+            address=settings.ingest.base_url,
+            sources=signing,
+        )
 
 
 async def _run(

@@ -1,6 +1,6 @@
-"""`python -m calstream_processors`: the stages and the eraser in one process.
+"""`python -m calstream_processors`: the stages, the eraser and the clock in one process.
 
-Each is an app of its own.
+Each but the clock is an app of its own.
 
 Several such processes share the partitions: run as many as there are cores to spare.
 """
@@ -21,7 +21,8 @@ from calstream_engine import AppGroup, positions, worker_slot
 from calstream_processors.erase.eraser import Eraser
 from calstream_processors.handover import Handover
 from calstream_processors.normalise.agent import normalise_app
-from calstream_processors.resolve.agent import resolve_app
+from calstream_processors.resolve.agent import ResolveStage, resolve_app
+from calstream_processors.time.clock import Clock
 from calstream_schemas.topics import OBSERVATIONS, WEBHOOKS, full_name
 
 _log = structlog.get_logger()
@@ -43,9 +44,10 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
     verify_partitioner()
     keys, handover = open_keys(settings), Handover()
     with worker_slot(settings.state.directory / "processors") as slot:
+        resolver = ResolveStage(settings, keys, handover)
         sources = {
             WEBHOOKS: normalise_app(settings, bootstrap_servers, keys, slot, handover),
-            OBSERVATIONS: resolve_app(settings, bootstrap_servers, keys, slot, handover),
+            OBSERVATIONS: resolve_app(settings, bootstrap_servers, resolver, slot),
         }
         eraser = Eraser(settings, bootstrap_servers, keys, slot)
         apps = AppGroup([*sources.values(), eraser.app])
@@ -64,13 +66,18 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
             liveness={"stages": apps.standstill},
         )
         _log.info("processors started", health_port=health.port, worker=slot.number)
-        erasing = asyncio.create_task(eraser.run())
+        beside = [
+            asyncio.create_task(work)
+            for work in (eraser.run(), Clock(settings, bootstrap_servers, resolver.due).run())
+        ]
         try:
             with stop_signals() as stop:
-                erasing.add_done_callback(lambda _: stop.set())
+                for task in beside:
+                    task.add_done_callback(lambda _: stop.set())
                 await apps.run(stop)
         finally:
-            await _ended(erasing)
+            for task in beside:
+                await _ended(task)
             health.close()
     _log.info("processors stopped")
 

@@ -85,7 +85,8 @@ class AuditChange:
     Attributes:
         cause: the observation that made it.
         groups: what changed of its truth; empty where only its copies, ids or references did.
-        before, after: keyed hashes of its content; no `before` for a new entity.
+        before, after: keyed hashes of its content; no `before` for a new entity, no `after` for one
+            that is forgotten.
     """
 
     key: str
@@ -93,7 +94,7 @@ class AuditChange:
     cause: str
     groups: tuple[AuditGroup, ...]
     before: bytes | None
-    after: bytes
+    after: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

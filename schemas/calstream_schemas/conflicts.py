@@ -19,6 +19,7 @@ class ConflictState(StrEnum):
     OPEN = "open"
     AGREED = "agreed"  # the systems say the same by now
     OVERRULED = "overruled"  # we have written the truth over the word that lost
+    SETTLED = "settled"  # a person has decided
     PASSED = "passed"  # a later word, other rules, or other contacts; what differs is no conflict
 
 

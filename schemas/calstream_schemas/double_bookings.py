@@ -54,6 +54,7 @@ class DoubleBooking:
     """One double booking. Of one that is over, as it was when it stood.
 
     Attributes:
+        id: see `double_booking_id`.
         sides: the two, in the order of their keys.
         start, end: the time that both take, with their buffers; microseconds.
         policy: the workspace's.
@@ -65,6 +66,7 @@ class DoubleBooking:
         observation_id, received_at: what opened, changed or ended it, and when that came in.
     """
 
+    id: str
     workspace: str
     state: DoubleBookingState
     sides: tuple[Side, Side]
@@ -78,12 +80,6 @@ class DoubleBooking:
     opened_at: int
     observation_id: str
     received_at: int
-
-    @property
-    def id(self) -> str:
-        """The same whenever the same two overlap."""
-        one, other = self.sides
-        return double_booking_id(self.workspace, one.key, other.key)
 
     @property
     def key(self) -> str:
@@ -102,7 +98,7 @@ class DoubleBooking:
 
 
 def double_booking_id(workspace: str, one: SlotKey, other: SlotKey) -> str:
-    """The id of a double booking of two, whichever is named first."""
+    """The id of a double booking of two: the same whenever they overlap, in whatever order."""
     first, second = sorted((one, other))
     return str(uuid.uuid5(_NAMESPACE, f"{workspace}/{first}/{second}"))
 
@@ -140,6 +136,7 @@ def decode_double_booking(raw: bytes) -> DoubleBooking | Poison:
     try:
         one, other = (_side(item, body["host"]) for item in body["bookings"])
         return DoubleBooking(
+            id=body["id"],
             workspace=body["workspace"],
             state=DoubleBookingState(body["state"]),
             sides=(one, other),

@@ -22,6 +22,13 @@ RULE_SET = "rule_set"
 """The kind of an observation that is about a workspace's rules."""
 
 _BY_HAND = "statements"
+
+TICK = "tick"
+"""The kind of an observation that is about time alone."""
+
+CLOCK = "clock"
+"""The source that tells how time passes."""
+
 NO_VERSION = -1
 """The source version of a system that numbers nothing."""
 
@@ -38,8 +45,10 @@ class Fact(StrEnum):
     MERGE = "merge"  # somebody decided that `about` is `other`
     UNMERGE = "unmerge"  # somebody decided that `about` is nobody else after all
     APART = "apart"  # somebody decided that `about` and `other` are two
+    SETTLE = "settle"  # somebody decided what is so where systems differ
     ERASE = "erase"  # somebody decided that what is known of the person `about` goes
     ERASED = "erased"  # a system answers that it has erased what it had
+    TICK = "tick"  # it is `occurred_at` now
 
     __hash__ = str.__hash__  # that of enums is in Python
 
@@ -48,6 +57,11 @@ _FACTS = {fact.value: fact for fact in Fact}
 
 DECISIONS = frozenset({Fact.MERGE, Fact.UNMERGE, Fact.APART})
 """Facts that say who is who. They are made by people and recorded like every other fact."""
+
+DECIDERS = "decisions"
+"""The role of people who decide."""
+
+_NO_ENTITY = frozenset({RULE_SET, TICK})
 
 ABOUT_RULES = frozenset({Fact.RULES, Fact.REFOLD})
 """Facts that are about a workspace's rules and no entity. Nothing happened but that."""
@@ -147,6 +161,26 @@ def rules_changed(workspace: str, rules: RuleSet, event: str, now: int) -> Obser
     )
 
 
+def tick(workspace: str, instant: int) -> Observation:
+    """The observation that it is so late now: the same one, whoever makes it.
+
+    Args:
+        workspace: whose time passes.
+        instant: microseconds.
+    """
+    natural_id = NaturalId(CLOCK, TICK, str(instant))
+    return Observation(
+        id=observation_id(CLOCK, str(instant), Fact.TICK, natural_id),
+        workspace=workspace,
+        fact=Fact.TICK,
+        kind=TICK,
+        natural_id=natural_id,
+        role=RULES,
+        received_at=instant,
+        occurred_at=instant,
+    )
+
+
 def encode_observation(observation: Observation, sealer: Sealer | None) -> bytes:
     """An observation's value for the topic.
 
@@ -243,12 +277,9 @@ def _opened(
     if isinstance(decoded, Poison):
         return decoded
     body = decoded.body
-    if (body["kind"] == RULE_SET) != (body["fact"] in ABOUT_RULES) or (
-        (body["rule_set"] is None) == (body["fact"] == Fact.RULES)
-    ):
-        return Poison(raw, Code.RECORD_UNREADABLE, "a rule set comes with the fact rules alone")
-    if body["kind"] not in KINDS and body["kind"] != RULE_SET:
-        return Poison(raw, Code.RECORD_UNREADABLE, f"there is no kind {body['kind']!r}")
+    fault = _fault(body)
+    if fault is not None:
+        return Poison(raw, Code.RECORD_UNREADABLE, fault)
     try:
         return _observation(body, sealer_of(body["workspace"]))
     except UnavailableError:
@@ -257,6 +288,19 @@ def _opened(
         return Poison(raw, error.code, error.message)
     except (KeyError, ValueError) as error:
         return Poison(raw, Code.RECORD_UNREADABLE, f"not an Observation: {error!r}")
+
+
+def _fault(body: dict[str, Any]) -> str | None:
+    kind, fact = body["kind"], body["fact"]
+    if (kind == RULE_SET) != (fact in ABOUT_RULES) or (
+        (body["rule_set"] is None) == (fact == Fact.RULES)
+    ):
+        return "a rule set comes with the fact rules alone"
+    if (kind == TICK) != (fact == Fact.TICK):
+        return "a tick comes with the fact tick alone"
+    if kind not in KINDS and kind not in _NO_ENTITY:
+        return f"there is no kind {kind!r}"
+    return None
 
 
 def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:

@@ -36,6 +36,7 @@ class Refold:
         done: how many are done.
         entities: how many there were when it began.
         changed: how many it has made a new version of.
+        restates: whether what rules say of contacts is to be said anew.
         received_at, occurred_at: of the observation; new versions have it as their cause.
     """
 
@@ -45,16 +46,20 @@ class Refold:
     entities: int
     received_at: int
     occurred_at: int
+    restates: bool = False
     done: int = 0
     changed: int = 0
 
     @classmethod
-    def begun(cls, observation: Observation, keys: Iterable[str]) -> "Refold":
+    def begun(
+        cls, observation: Observation, keys: Iterable[str], *, restates: bool = False
+    ) -> "Refold":
         """A refold of which nothing is done yet.
 
         Args:
             observation: which asks for it.
             keys: of all entities of the workspace.
+            restates: see the class.
         """
         kinds = [kind_of_key(key) == _FIRST for key in keys]
         first = sum(kinds)
@@ -68,6 +73,7 @@ class Refold:
             entities=len(kinds),
             received_at=observation.received_at,
             occurred_at=observation.occurred_at,
+            restates=restates,
         )
 
     @property

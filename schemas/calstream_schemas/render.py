@@ -10,8 +10,9 @@ from typing import Any
 
 import orjson
 
+from calstream_schemas.entities.due import due_fields
 from calstream_schemas.entities.fields import KINDS, Field, FieldType, Kind
-from calstream_schemas.entities.slot import BOOKING, slot_fields
+from calstream_schemas.entities.slot import slot_fields
 
 NAMESPACE = "calstream"
 VERSION = 1
@@ -138,6 +139,7 @@ def _identity() -> list[dict[str, Any]]:
             "default": [],
         },
         {"name": "merge", "type": ["null", merge], "default": None},
+        *due_fields(_MICROSECONDS),
         {
             "name": "apart",
             "type": texts,
@@ -157,7 +159,7 @@ def _copy(kind: Kind) -> dict[str, Any]:
             {"name": "object_type", "type": "string"},
             {"name": "object_id", "type": "string"},
             {"name": "role", "type": "string"},
-            {"name": "gone", "type": "boolean", "default": False},
+            {"name": "gone_at", "type": ["null", _MICROSECONDS], "default": None},
             {"name": "clamped", "type": {"type": "array", "items": _clamped()}, "default": []},
             {"name": "registers", "type": {"type": "array", "items": _register(kind)}},
         ],
@@ -215,7 +217,7 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
         {"name": "workspace", "type": "string"},
         {"name": "version", "type": "long"},
         *_identity(),
-        *(slot_fields() if kind.name == BOOKING else ()),
+        *slot_fields(kind.name),
         {"name": "created_at", "type": _MICROSECONDS},
         {"name": "cause", "type": cause},
         *_erasure(),

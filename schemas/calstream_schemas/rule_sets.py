@@ -8,8 +8,10 @@ from functools import cached_property
 import orjson
 
 from calstream_core.errors import Code, RecordError
+from calstream_core.zones import TZDATA_VERSION
 from calstream_schemas.double_booking_rules import DoubleBookingRules
 from calstream_schemas.lead_rules import LeadRules
+from calstream_schemas.zone_shifts import ZoneShift
 
 CALENDAR, CRM, PAYMENTS, MEETINGS, RULES = "calendar", "crm", "payments", "meetings", "rules"
 
@@ -36,7 +38,11 @@ class RuleSet:
         conflict_window_seconds: systems that say different things of one group within it are in
             conflict.
         ignore_plus_addresses: whether `jo+news@` is the mailbox `jo@`.
+        tombstone_after_days: for how long an entity is kept that no system has any more: longer
+            than anybody redelivers.
         ignore_dots: whether `j.o@` is the mailbox `jo@`, at the providers that deliver it so.
+        tzdata: the release of the time zone database that was installed where the rules were made.
+        zone_shifts: what releases have changed for the workspace, in the order of time.
         double_booking: what is a double booking, and who keeps the slot.
         leads: what is said of people who book.
     """
@@ -47,6 +53,9 @@ class RuleSet:
     conflict_window_seconds: int = 600
     ignore_plus_addresses: bool = False
     ignore_dots: bool = False
+    tombstone_after_days: int = 40
+    tzdata: str = TZDATA_VERSION
+    zone_shifts: tuple[ZoneShift, ...] = ()
     double_booking: DoubleBookingRules = field(default_factory=DoubleBookingRules)
     leads: LeadRules = field(default_factory=LeadRules)
 
@@ -71,6 +80,10 @@ class RuleSet:
         found = self.owners.get((kind, group), NEWEST)
         return None if found == NEWEST else found
 
+    def shifts_of(self, zone: str) -> tuple[ZoneShift, ...]:
+        """What releases of the time zone database have changed in a zone."""
+        return tuple(shift for shift in self.zone_shifts if shift.zone == zone)
+
     def encode(self) -> bytes:
         """As JSON, the same for equal rules."""
         return orjson.dumps(
@@ -81,6 +94,9 @@ class RuleSet:
                 "conflict_window_seconds": self.conflict_window_seconds,
                 "ignore_plus_addresses": self.ignore_plus_addresses,
                 "ignore_dots": self.ignore_dots,
+                "tombstone_after_days": self.tombstone_after_days,
+                "tzdata": self.tzdata,
+                "zone_shifts": [shift.to_plain() for shift in self.zone_shifts],
                 "double_booking": self.double_booking.as_json(),
                 "leads": self.leads.to_plain(),
             },
@@ -107,6 +123,9 @@ class RuleSet:
                 conflict_window_seconds=int(body["conflict_window_seconds"]),
                 ignore_plus_addresses=bool(body["ignore_plus_addresses"]),
                 ignore_dots=bool(body["ignore_dots"]),
+                tombstone_after_days=int(body["tombstone_after_days"]),
+                tzdata=str(body["tzdata"]),
+                zone_shifts=tuple(ZoneShift.from_plain(each) for each in body["zone_shifts"]),
                 double_booking=DoubleBookingRules.from_json(body["double_booking"]),
                 leads=LeadRules.from_plain(body["leads"]),
             )

@@ -1,6 +1,8 @@
 """HubSpot's official client drives the simulator over the v3 and v4 paths."""
 
 import json
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +13,8 @@ from hubspot.crm import contacts, owners, properties
 from hubspot.crm.association_type import AssociationType
 from hubspot.crm.associations import v4
 from hubspot.crm.objects import meetings
+from hubspot.utils.signature import Signature
+from tests.contract.conftest import Receiver
 
 TOKEN = "pat-sandbox"
 MEETING_TO_CONTACT = {
@@ -240,3 +244,62 @@ def test_a_wrong_token_is_refused(hubspot_url: str) -> None:
 def test_the_client_knows_the_association_types_as_the_simulator_does() -> None:
     assert AssociationType.MEETING_TO_CONTACT == 200
     assert AssociationType.CONTACT_TO_MEETING == 199
+
+
+def test_changes_arrive_signed_in_portions_and_again_with_the_number_of_the_attempt(
+    client: HubSpot, hubspot_url: str, receiver: Receiver
+) -> None:
+    endpoint = {"url": receiver.url, "secret": "a client secret"}
+    httpx.post(f"{hubspot_url}/_control/endpoint", json=endpoint).raise_for_status()
+    receiver.answers = [500]
+    made = _create(client, email="jo@example.com", firstname="Jo")
+    _until(lambda: len(receiver.got) == 2)
+    first, second = (json.loads(body) for _, body in receiver.got)
+    assert [event["attemptNumber"] for event in (first[0], second[0])] == [0, 1]
+    assert first[0]["subscriptionType"] == "contact.creation"
+    changed = {
+        event["propertyName"]: event["propertyValue"] for event in first if "propertyName" in event
+    }
+    assert changed.items() >= {("email", "jo@example.com"), ("firstname", "Jo")}
+    assert {(event["objectId"], event["changeSource"]) for event in first} == {
+        (int(made.id), "INTEGRATION")
+    }
+    edit = {"kind": "contacts", "id": made.id, "properties": {"firstname": "Joanna"}}
+    httpx.post(f"{hubspot_url}/_control/edit", json=edit).raise_for_status()
+    client.crm.contacts.basic_api.archive(made.id)
+    _until(lambda: len(receiver.got) == 4)
+    later = [event for _, body in receiver.got[2:] for event in json.loads(body)]
+    told = {(event["subscriptionType"], event["changeSource"]) for event in later}
+    assert told == {("contact.propertyChange", "CRM_UI"), ("contact.deletion", "INTEGRATION")}
+    for headers, body in receiver.got:
+        assert Signature.is_valid(
+            headers["x-hubspot-signature-v3"],
+            "a client secret",
+            body.decode(),
+            receiver.url,
+            "POST",
+            "v3",
+            headers["x-hubspot-request-timestamp"],
+        )
+
+
+def test_a_batch_of_many_changes_is_sent_a_hundred_events_at_a_time(
+    client: HubSpot, hubspot_url: str, receiver: Receiver
+) -> None:
+    endpoint = {"url": receiver.url, "secret": "s"}
+    httpx.post(f"{hubspot_url}/_control/endpoint", json=endpoint).raise_for_status()
+    rows = [
+        {"properties": {"email": f"p{number}@example.com"}, "associations": []}
+        for number in range(100)
+    ]
+    made = contacts.BatchInputSimplePublicObjectBatchInputForCreate(inputs=rows)
+    client.crm.contacts.batch_api.create(made)
+    _until(lambda: sum(len(json.loads(body)) for _, body in receiver.got) >= 300)
+    assert max(len(json.loads(body)) for _, body in receiver.got) == 100
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)  # webhooks arrive in another thread's time

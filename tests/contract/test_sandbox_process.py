@@ -4,53 +4,15 @@ import hashlib
 import hmac
 import threading
 from base64 import b64encode
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 import pytest
+from tests.contract.conftest import Receiver
 
 CONTACT = {"properties": {"email": "jo@example.com"}, "associations": []}
 TOKEN = {"Authorization": "Bearer pat-sandbox"}
 CONTACTS = "/crm/objects/2026-09/contacts"
-
-
-@dataclass
-class Receiver:
-    """A webhook endpoint that remembers what it got and answers from a list, then with 200."""
-
-    url: str = ""
-    answers: list[int] = field(default_factory=list)
-    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    told = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            told.got.append(({key.lower(): value for key, value in self.headers.items()}, body))
-            self.send_response(told.answers.pop(0) if told.answers else 200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.url = f"http://127.0.0.1:{server.server_port}/hooks"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield told
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture

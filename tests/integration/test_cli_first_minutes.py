@@ -60,6 +60,7 @@ class Shell:
         self._environment = {
             **kept,
             "BUNDLE_PASSPHRASE": "a passphrase of the test",
+            **dict.fromkeys(("ACME_STRIPE", "ACME_ZOOM", "ACME_HUBSPOT"), "a secret of the test"),
             "CALSTREAM_STATE__DIRECTORY": str(directory / "state"),
             "CALSTREAM_INGEST__LISTEN": f"127.0.0.1:{ports['ingest']}",
             "CALSTREAM_SINKS__HUBSPOT__BASE_URL": f"http://{self.sandbox}/hubspot",
@@ -143,14 +144,17 @@ PLACEHOLDERS = {
 }
 NEEDED = {
     "calstream workspace add": "another",
+    "calstream workspace connect": "acme zoom --secret env:ACME_ZOOM",
     "calstream sink check": "hubspot",
     "calstream sink setup": "hubspot",
     "calstream sink resync": "hubspot --verify",
     "calstream config explain": "booking.start",
     "calstream entity show": "KEY",
     "calstream entity history": "KEY",
+    "calstream audit show": "KEY",
     "calstream entity list": "WORKSPACE",
     "calstream review list": "WORKSPACE",
+    "calstream conflict list": "WORKSPACE",
     "calstream webhook send": "FILE",
     "calstream topic tail": "NAME",
     "calstream key export": "another.bundle --passphrase env:BUNDLE_PASSPHRASE",
@@ -199,8 +203,9 @@ def test_from_nothing_to_a_booking_in_the_crm_and_back_after_a_restart(shell: Sh
     shell.until_settled()
     contact = shell.run("entity", "show", "acme", "--email", "jo.park@example.com")
     assert contact["fields"]["full_name"]["value"] == "Jo Park"
-    assert {copy["system"] for copy in contact["copies"]} == {"calendar_live", "hubspot"}
+    assert {copy["system"] for copy in contact["copies"]} == {"calendar_live", "hubspot", "rules"}
 
+    (shell.directory / "audit-2026-11.json").write_text('{"chains": []}')
     documented = _documented()
     assert len(documented) > 20
     for command in documented:

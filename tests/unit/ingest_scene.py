@@ -74,13 +74,14 @@ class Scene:
 
     def __init__(self, directory: Path, **limits: Any) -> None:
         self.now_seconds = 0.0
+        sources = limits.pop("sources", ("calendar_live",))
         for name, value in (("new", SECRET), ("old", OLD_SECRET)):
             (directory / name).write_bytes(value)
         secrets = [{"file": str(directory / name), "label": name} for name in ("new", "old")]
         settings = Settings.model_validate(
             {
                 "workspaces": {
-                    "acme": {"secrets": {"calendar_live": secrets}},
+                    "acme": {"secrets": dict.fromkeys(sources, secrets)},
                     "quiet": {"secrets": {"calendar_live": []}},
                 }
             }
@@ -93,7 +94,10 @@ class Scene:
             load_addresses(settings, self.keys),
             WebhookLog(self.producer, "webhooks", self.broker, ack_timeout_seconds),
             RejectLog(self.producer, "webhooks.rejected", clock=lambda: self.now_seconds),
-            IngestSettings(max_body_bytes=limits.pop("max_body_bytes", 2048)),
+            IngestSettings(
+                max_body_bytes=limits.pop("max_body_bytes", 2048),
+                public_url=limits.pop("public_url", ""),
+            ),
             health=self.broker.fault,
             clock=lambda: NOW,
             **limits,

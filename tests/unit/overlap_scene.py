@@ -88,6 +88,25 @@ def booked(
     return say(natural_id, version, groups, same_as=same_as)
 
 
+def series(id_: str) -> NaturalId:
+    return NaturalId("calendar_live", "series", id_)
+
+
+def recurring(
+    natural_id: NaturalId,
+    rrule: str,
+    *,
+    version: int = 0,
+    exdates: tuple[str, ...] = (),
+    timezone: str = "UTC",
+    fact: Fact = Fact.STATE,
+) -> Observation:
+    """What calendar.live tells of a series."""
+    values: Values = {"rrule": rrule, "exdates": exdates, "timezone": timezone}
+    groups: dict[str, Values] = {"recurrence": values} if fact is Fact.STATE else {}
+    return replace(say(natural_id, version, groups, fact=fact), kind="series")
+
+
 def cancelled(natural_id: NaturalId, version: int) -> Observation:
     """The end of a booking."""
     return say(natural_id, version, {"status": {"status": "cancelled"}})
@@ -144,6 +163,7 @@ class Scene:
         for key in sorted(self.known):
             if (entity := before.get(key)) is not None:
                 self.workspace.know(head_of(entity))
+        self.workspace.double_bookings.restored()
         for each in {each.key: each for each in self.told}.values():
             self.workspace.double_bookings.restore(each)
 

@@ -38,6 +38,7 @@ from calstream_schemas.observations import (
     encode_observation,
     observation_id,
     rules_changed,
+    tick,
 )
 from calstream_schemas.resolver_state import audit_head_key
 from calstream_schemas.topics import (
@@ -53,8 +54,8 @@ from calstream_schemas.webhooks import ReceivedWebhook
 
 HOST = Host("usr_12", "dana@acme.example", "Dana Reyes")
 START = datetime(2026, 11, 27, 15, tzinfo=UTC)
+DAY = 24 * 60 * 60 * 1_000_000
 NOW = 1_795_166_102_000_000  # 2026-11-20T09:15:02Z
-_PEOPLE = 24
 
 
 class MemoryRecord:
@@ -214,8 +215,13 @@ def a_busy_log(workspaces: Sequence[str], bookings: int, seed: int = 1) -> list[
         told = list(_calendar_says(workspace, bookings, chance))
         people = _people(told)
         told += _crm_says(workspace, people, chance)
+        told += _gone(workspace, people[-3:], len(people))
         told += chance.sample(told, len(told) // 8)
         chance.shuffle(told)
+        late = [each for each in told if each.fact is Fact.GONE]  # nothing is said of them later
+        told = [each for each in told if each not in late] + late
+        for number, days in enumerate((1, 3, 9, 60, 120)):
+            told.insert(len(told) * (number + 3) // 7, tick(workspace, NOW + days * DAY))
         for number, decided in enumerate(_decisions(workspace, people)):
             told.insert(len(told) * (number + 14) // 19, decided)
         for number, pattern in enumerate(PATTERNS.values()):
@@ -233,12 +239,13 @@ def _calendar_says(workspace: str, bookings: int, chance: random.Random) -> Iter
     calendar = Calendar(workspace, seed=f"busy-{workspace}")
     webhooks: list[Webhook] = []
     for number in range(bookings):
-        who = number % _PEOPLE
-        address = f"p{who % 20}+{number % 3}@example.com"
+        who = number % max(1, bookings * 4 // 5)  # some book again, some share a mailbox
+        address = f"p{who - who % 8 // 7}+{who % 2}@example.com"
         person = calendar.add_attendee(address, f"Person {who}", company=f"Company {who % 5}")
         kind = EventType("trial", "Trial", paid=number % 3 == 0, price_minor=100)
         begin = START + timedelta(hours=number)
-        slot = Booking(HOST, kind, begin, begin + timedelta(minutes=30), "America/New_York")
+        end, answers = begin + timedelta(minutes=30), (("team_size", "51-200"),)
+        slot = Booking(HOST, kind, begin, end, "America/New_York", answers=answers)
         event, told = calendar.book(slot, person)
         moved = begin + timedelta(days=1)
         told += calendar.reschedule(event, moved, moved + timedelta(minutes=30))
@@ -295,6 +302,23 @@ def _crm_says(
                 occurred_at=at,
                 about=entity_id(workspace, "contact", person),
                 statements=tuple(Statement(group, its, stamp) for group, its in values.items()),
+            )
+
+
+def _gone(workspace: str, people: Sequence[NaturalId], count: int) -> Iterator[Observation]:
+    """No system has these people any more."""
+    for number, person in enumerate(people, count - len(people)):
+        for natural_id in (person, NaturalId("hubspot", "contact", str(number))):
+            yield Observation(
+                id=observation_id("gone", workspace, Fact.GONE, natural_id),
+                workspace=workspace,
+                fact=Fact.GONE,
+                kind="contact",
+                natural_id=natural_id,
+                role="crm" if natural_id.system == "hubspot" else "calendar",
+                received_at=NOW + 5000,
+                occurred_at=NOW + 5000,
+                about=entity_id(workspace, "contact", person),
             )
 
 

@@ -20,6 +20,7 @@ MET = {
     "match_p50_ms": 1.0,
     "index_restore_seconds": 60.0,
     "index_memory_mb": 1.0,
+    "peak_memory_mb": 2.0,
 }
 
 

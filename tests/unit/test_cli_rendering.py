@@ -179,6 +179,29 @@ def test_webhooks_are_lines_with_what_became_of_them(keys: KeyStore) -> None:
     assert (line.event_type, line.outcome) == ("", "401 signature-invalid")
 
 
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (
+            b'{"event": "meeting.created", "event_ts": 1626230691572}',
+            ("meeting.created", "1626230691572"),
+        ),
+        (
+            b'[{"subscriptionType": "contact.creation", "eventId": 7}, {}]',
+            ("contact.creation", "7"),
+        ),
+        (b"[]", ("", "")),
+        (b"[[]]", ("", "")),
+    ],
+)
+def test_each_vendor_s_webhooks_tell_their_type_and_id(
+    keys: KeyStore, body: bytes, shown: tuple[str, str]
+) -> None:
+    value = encode_received(a_webhook(body), keys.sealer("acme"))
+    line = webhook_line(LogRecord("webhooks", 0, 0, 0, "acme", value), keys.sealer)
+    assert (line.event_type, line.event_id) == shown
+
+
 def test_a_webhook_that_can_not_be_read_is_a_line_too(keys: KeyStore) -> None:
     line = webhook_line(LogRecord("webhooks", 0, 0, 0, "acme", b"?"), keys.sealer)
     assert line.workspace == "acme"

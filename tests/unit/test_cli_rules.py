@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from calstream_ops.cli.root import app
 from calstream_ops.reference.field_page import field_page
 from calstream_processors.normalise.calendar_live_fields import SOURCE_OF_FIELD
+from calstream_processors.resolve.automation.writes import WRITTEN_BY_RULES
 from calstream_schemas.entities import KINDS
 
 SETTINGS = """
@@ -18,6 +19,16 @@ SETTINGS = """
 pattern = "two_way"
 [workspaces.acme.rules.owners]
 "contact.name" = "calendar"
+[workspaces.acme.rules.scoring]
+threshold = 50
+table = [
+  { field = "team_size", operator = "one_of", value = ["51-200", "201+"], points = 30 },
+  { field = "wants_demo", value = true, points = 20 },
+  { field = "notes", operator = "answered", points = 5 },
+]
+[[workspaces.acme.rules.assignment.people]]
+owner_id = "101"
+weight = 2
 [workspaces.other]
 [sinks.hubspot]
 type = "hubspot"
@@ -56,6 +67,71 @@ def test_the_owner_of_a_group_is_explained_by_the_setting_that_changes_it(home: 
     assert found["owner"] == "calendar"
     place = f'workspaces.acme.rules.owners."contact.name" in {home / "calstream.toml"}'
     assert found["reason"] == place
+
+
+def test_the_rules_that_write_a_field_are_explained_with_their_setting(home: Path) -> None:
+    def rules(what: str) -> list[list[str]]:
+        answer = run("config", "explain", what, "-o", "json")
+        assert answer.exit_code == 0, answer.stderr
+        return [each["rules"] for each in json.loads(answer.stdout)]
+
+    place = home / "calstream.toml"
+    assert rules("contact.lead_score") == [
+        [
+            "team_size one_of 51-200, 201+: 30 points",
+            "wants_demo is true: 20 points",
+            "notes answered: 5 points",
+            "from 50 points on a message at once",
+            f"set by workspaces.acme.rules.scoring.table, {place}",
+        ],
+        [],
+    ]
+    assert rules("contact.owner_id") == [
+        [
+            "whoever books and has no owner, by turns: 101 (weight 2)",
+            f"set by workspaces.acme.rules.assignment.people, {place}",
+        ],
+        [],
+    ]
+    assert rules("contact.lead_source")[1] == [
+        "whoever books: calendar.live",
+        "set by workspaces.other.rules.lead_source, default",
+    ]
+    assert (
+        rules("attendance.payment_status")
+        == [["required where the event costs money, then as its payment says"]] * 2
+    )
+    assert rules("booking.start") == [[], []]
+
+
+def test_a_system_in_the_precedence_is_a_sink_or_a_source(home: Path) -> None:
+    def check(name: str) -> Result:
+        changed = SETTINGS.replace(
+            "[workspaces.acme.rules.owners]",
+            f"""[workspaces.acme.rules]
+precedence = ["{name}", "calendar"]
+[workspaces.acme.rules.owners]""",
+        )
+        (home / "calstream.toml").write_text(changed)
+        return run("config", "explain", "booking.title", "--workspace", "acme", "-o", "json")
+
+    (found,) = json.loads(check("hubspot").stdout)
+    assert "hubspot before calendar before crm" in found["otherwise"]
+    refused = check("hubspt")
+    assert refused.exit_code == 78
+    assert "no role or system 'hubspt'; did you mean hubspot?" in refused.stderr
+
+
+def test_the_mapping_says_what_the_rules_write() -> None:
+    rows = json.loads(run("generate", "mapping", "--workspace", "acme", "-o", "json").stdout)
+    written = {(row["kind"], row["field"]): row["rules"] for row in rows if row["rules"]}
+    groups = {
+        (kind, field.name)
+        for kind, group in WRITTEN_BY_RULES
+        for field in KINDS[kind].group_by_name[group].fields
+    }
+    assert written.keys() == groups
+    assert written["contact", "lead_score"].startswith("team_size one_of 51-200, 201+: 30 points; ")
 
 
 def test_without_a_workspace_the_default_pattern_is_explained(home: Path) -> None:

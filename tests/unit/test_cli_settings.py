@@ -223,3 +223,58 @@ def test_every_value_is_shown_with_its_origin(home: Path, monkeypatch: pytest.Mo
     assert shown["ingest.listen"]["origin"] == str(home / "calstream.toml")
     assert shown["kafka.heap_megabytes"]["origin"] == "default"
     assert "pat-sandbox" not in json.dumps(shown)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "[workspaces.acme]\nsecrets.calendar_live = [{ env = 'A' }]\n\n[sinks.x]\ntype = 'y'\n",
+        "[workspaces.acme.secrets]\ncalendar_live = [{ env = 'A' }] # the first\n",
+        "[workspaces.acme]\n[[workspaces.acme.secrets.calendar_live]]\nenv = 'A'\n# b\n[sinks]\n",
+        "[workspaces.acme]\n",
+    ],
+)
+def test_a_workspace_is_connected_to_a_further_source(home: Path, before: str) -> None:
+    path = home / "calstream.toml"
+    path.write_text(before)
+    answer = run(
+        "workspace", "connect", "acme", "stripe", "--secret", "env:S", "--secret", "file:/s"
+    )
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.stdout == "http://127.0.0.1:8080/v1/webhooks/acme/stripe\n"
+    secrets = load_settings(path).settings.workspaces["acme"].secrets
+    assert [(each.env, each.label) for each in secrets["stripe"]] == [
+        ("S", "default"),
+        (None, "secret-2"),
+    ]
+    assert path.read_text().startswith(before.partition("\n")[0])
+    assert ("calendar_live" in secrets) == ("calendar_live" in before)
+
+
+def test_what_can_not_be_connected_changes_nothing(home: Path) -> None:
+    path = home / "calstream.toml"
+    path.write_text("[workspaces.acme]\nsecrets.stripe = [{ env = 'A' }]\n")
+    before = path.read_text()
+    for words, told, status in (
+        (("acme", "stripe", "--secret", "env:B"), "has secrets of stripe", 78),
+        (("nobody", "zoom", "--secret", "env:B"), "has no workspace 'nobody'", 78),
+        (("acme", "zoom"), "Secret Token", 2),
+        (("acme", "fax", "--secret", "env:B"), "there is no source fax", 2),
+    ):
+        answer = run("workspace", "connect", *words)
+        assert answer.exit_code == status
+        assert told in " ".join(answer.stderr.replace("\u2502", " ").split())
+        assert path.read_text() == before
+
+
+def test_connecting_hubspot_tells_that_it_signs_the_address() -> None:
+    run("init")
+    run("workspace", "add", "acme")
+    answer = run("workspace", "connect", "acme", "hubspot", "--secret", "env:H")
+    assert "ingest.public_url" in answer.stderr
+
+
+def test_a_source_of_our_own_secrets_is_connected_without_one(home: Path) -> None:
+    (home / "calstream.toml").write_text("[workspaces.acme]\n")
+    answer = run("workspace", "connect", "acme", "calendar_live", "-o", "json")
+    assert Path(json.loads(answer.stdout)["secret_file"]).read_text()

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from calstream_ingest.sources import SOURCES, Request, Secret, Verified
 from calstream_ops.cli.root import app
 
 BODY = b'{ "id": "evt_1",  "workspace": "acme" }'
@@ -62,6 +64,7 @@ def home(tmp_path: Path, door: Door, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"[ingest]\nlisten = '{door.address}'\n"
         "[workspaces.acme.secrets]\n"
         "calendar_live = [{ env = 'FIRST' }, { env = 'SECOND', label = 'next' }]\n"
+        "stripe = [{ env = 'FIRST' }]\nzoom = [{ env = 'FIRST' }]\nhubspot = [{ env = 'FIRST' }]\n"
         "[workspaces.beta]\n"
     )
     (tmp_path / "body.json").write_bytes(BODY)
@@ -155,3 +158,20 @@ def test_a_workspace_without_a_secret_can_not_sign() -> None:
 
 def test_a_file_that_is_not_there_is_a_usage_error() -> None:
     assert run("none.json").exit_code == 2
+
+
+@pytest.mark.parametrize("source", ["stripe", "zoom", "hubspot"])
+def test_a_webhook_is_signed_as_its_source_signs(door: Door, source: str) -> None:
+    assert run("body.json", "--source", source).exit_code == 0
+    [(path, headers, body)] = door.got
+    assert path == f"/v1/webhooks/acme/{source}"
+    lowered = {name.lower(): value for name, value in headers.items()}
+    uri = f"http://{door.address}{path}"
+    now = time.time_ns() // 1000  # it was signed a moment ago, by the same clock
+    request = Request("POST", uri, lowered, body, now)
+    found = SOURCES[source].authenticate(request, [Secret("first", SECRET.encode())])
+    assert isinstance(found, Verified)
+
+
+def test_a_source_that_nobody_knows_is_a_usage_error() -> None:
+    assert run("body.json", "--source", "fax").exit_code == 2

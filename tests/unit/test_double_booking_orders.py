@@ -109,7 +109,7 @@ def _open(scene: Scene) -> set[Found]:
 
 def _looked_for(entities: Sequence[Entity], of: DoubleBookingRules) -> set[Found]:
     """Every pair of bookings, looked at."""
-    slots = [(str(min(e.copies)), slot) for e in entities if (slot := slot_of(e))]
+    slots = [(str(min(e.copies)), slot) for e in entities if (slot := slot_of(e)) and slot.is_busy]
     found = set()
     for (one, its), (other, others) in combinations(slots, 2):
         starts, ends = zip(_taken(its, of), _taken(others, of), strict=True)

@@ -36,9 +36,12 @@ STATUSES = st.sampled_from(sorted(transforms.OUTCOME_BY_STATUS))
 VALUES_OF = {
     CONTACT: st.fixed_dictionaries(
         {},
-        optional=dict.fromkeys(
-            [field.name for group in kind_of(CONTACT).groups for field in group.fields], TEXTS
-        ),
+        optional={
+            **dict.fromkeys(
+                [field.name for group in kind_of(CONTACT).groups for field in group.fields], TEXTS
+            ),
+            "lead_score": st.none() | st.integers(-200_000, 200_000),
+        },
     ),
     BOOKING: st.fixed_dictionaries(
         {},
@@ -238,7 +241,7 @@ def test_a_copy_holds_what_its_registers_say_and_marks_what_others_wrote() -> No
 
 def test_a_copy_that_is_gone_holds_nothing() -> None:
     register = Register({"company": "Northwind"}, (Stamp(-1, 5, by_self=True),))
-    copy = Copy(NaturalId("hubspot", CONTACT, "1"), "crm", {"company": register}, gone=True)
+    copy = Copy(NaturalId("hubspot", CONTACT, "1"), "crm", {"company": register}, gone_at=9)
     assert held_of(CONTACT, copy).fields == {}
 
 

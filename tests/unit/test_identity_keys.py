@@ -87,7 +87,13 @@ def test_the_key_of_an_address_is_its_own_key_and_does_not_see_case(
 
 
 @pytest.mark.parametrize(
-    "address", ["info@example.com", "Sales@example.com", "office+eu@example.com"]
+    "address",
+    [
+        "info@example.com",
+        "Sales@example.com",
+        "office+eu@example.com",
+        "\uff29\uff2e\uff26\uff2f@example.com",
+    ],
 )
 def test_an_office_is_not_a_person(address: str) -> None:
     assert is_role_address(address)

@@ -184,3 +184,41 @@ def test_other_rules_raise_the_questions_that_they_make() -> None:
     people.takes(tuple(refold(people.workspace, entities, people.rules, cause)))
     (review,) = people.reviews().values()
     assert review.contacts == tuple(sorted((one, other)))
+
+
+def test_colleagues_behind_one_number_have_an_extension_each() -> None:
+    people = People()
+    jo = _calls(people, 1, "+4930901820", "030 901820 ext. 12")
+    assert _calls(people, 2, "+4930901820", "+49 30 901820;ext=12") == jo
+    assert _calls(people, 3, "+4930901820", "030 901820 x13") != jo
+    assert _calls(people, 4, "+4930901820", "030 901820") != jo
+    assert _reasons(people) == []
+
+
+def test_a_number_that_can_not_be_called_from_elsewhere_merges_nobody() -> None:
+    people = People()
+    jo = _calls(people, 1, None, "911")
+    assert _calls(people, 2, None, "911") != jo
+    assert _reasons(people) == []
+
+
+def test_names_and_companies_are_compared_whatever_their_form_of_unicode() -> None:
+    people = People()
+    jo = people.books(1, name="José Müller", company="Łódź GmbH")
+    assert people.books(2, name="JOSE\u0301 MU\u0308LLER", company="lodz") == jo
+    fullwidth = people.books(3, name="\uff2a\uff4f\uff53\uff45 Muller", company="Łódź")
+    assert fullwidth == jo
+
+
+def test_a_corrected_address_that_somebody_else_has_is_a_question() -> None:
+    people = People()
+    jo = people.books(1, email=JO, name="Jo Park")
+    other = people.books(2, email="jp@work.example", name="Jo Park")
+    assert people.books(2, email=JO, name="Jo Park") == other != jo
+    (review,) = people.reviews().values()
+    assert (review.reason, review.evidence) == (MatchReason.EMAIL, JO)
+
+
+def _calls(people: People, number: int, phone: str | None, raw: str) -> str:
+    people.says(attendee(number), phone={"phone": phone, "phone_raw": raw})
+    return people.who(attendee(number))

@@ -12,7 +12,7 @@ from tests.unit.identity_scene import People, attendee, hubspot
 
 from calstream_core.errors import Code, RecordError
 from calstream_processors.normalise.instant import MAX_AHEAD_MICROSECONDS
-from calstream_schemas.entities import Entity, Stamp
+from calstream_schemas.entities import Entity, NaturalId, Stamp
 from calstream_schemas.observations import Fact, Statement
 
 JO, KIM, LEE = "jo@example.com", "kim@example.com", "lee@example.com"
@@ -29,7 +29,8 @@ def test_the_survivor_has_the_copies_and_the_loser_points_to_it() -> None:
     people.says(hubspot(2), role="crm", about=kim, company={"company": "Northwind"})
     people.decides(Fact.MERGE, kim, jo)
     survivor, loser = people.contact(jo), people.contact(kim)
-    assert set(survivor.copies) == {attendee(1), attendee(2), hubspot(2)}
+    rules = {NaturalId("rules", "contact", id_) for id_ in (jo, kim)}
+    assert set(survivor.copies) == {attendee(1), attendee(2), hubspot(2)} | rules
     assert survivor.values["company"] == "Northwind"
     assert (loser.copies, loser.values, loser.match_keys) == ({}, {}, ())
     assert loser.merge is not None

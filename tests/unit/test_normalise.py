@@ -338,3 +338,12 @@ def test_a_phone_of_no_country_is_kept_as_it_was_given(phone: str) -> None:
     contact = next(each for each in found.observations if each.kind == "contact")
     (said,) = (each.values for each in contact.statements if each.group == "phone")
     assert said == {"phone": None, "phone_raw": phone}
+
+
+@pytest.mark.parametrize("source", ["stripe", "zoom", "hubspot"])
+@pytest.mark.parametrize("body", [b'{"id": "evt_1"}', b'[{"eventId": 1}]', b"no json"])
+def test_a_webhook_of_a_source_that_is_not_read_yet_is_counted_and_no_dead_letter(
+    source: str, body: bytes
+) -> None:
+    found = normalise(_webhook(body, source=source), "US")
+    assert (found.observations, found.problems, found.outcome) == ((), (), "no_normaliser")

@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.resolver_scene import NOW, ResolverRun, a_busy_log, encoded, keys_in
+from tests.unit.resolver_scene import HOST, NOW, ResolverRun, a_busy_log, encoded, keys_in
 
 from calstream_core.errors import RecordError
 from calstream_core.sealing import KeyStore
@@ -14,13 +15,16 @@ from calstream_core.settings import Pattern
 from calstream_processors.resolve.ownership import PATTERNS
 from calstream_processors.resolve.refolds import Refolds
 from calstream_schemas import refolds
-from calstream_schemas.entities import entity_id, entity_key
+from calstream_schemas.double_booking_rules import Buffer, DoubleBookingRules
+from calstream_schemas.entities import Entity, Stamp, Values, entity_id, entity_key
 from calstream_schemas.entities.model import NaturalId
-from calstream_schemas.observations import Fact, Observation, rules_changed
+from calstream_schemas.lead_rules import LeadRules, Operator, ScoringRule
+from calstream_schemas.observations import Fact, Observation, Statement, rules_changed
 from calstream_schemas.refolds import Refold
 from calstream_schemas.resolver_state import refold_key
 
 EVERYTHING = 1_000_000
+RULES = PATTERNS[Pattern.CALENDAR_TO_CRM]
 KEYS = [
     entity_key("acme", kind, entity_id("acme", kind, NaturalId("s", "t", str(number))))
     for kind in ("contact", "booking", "attendance")
@@ -36,7 +40,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyStore:
 @pytest.fixture(scope="module")
 def observed() -> list[Observation]:
     """What happens, without any change of the rules."""
-    log = a_busy_log(["acme"], bookings=9, seed=5)
+    log = a_busy_log(["acme"], bookings=16, seed=5)
     return [each for each in log if each.fact is not Fact.RULES]
 
 
@@ -72,7 +76,7 @@ changes = st.lists(
 def test_any_slices_and_any_interleaving_give_what_a_refold_at_once_gives(
     keys: KeyStore, observed: list[Observation], slice_entities: pytest.MonkeyPatch
 ) -> None:
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=12, deadline=None)
     @given(changes, st.integers(1, 40), st.integers(0, 2**32))
     def holds(changes: list[tuple[int, Pattern]], size: int, seed: int) -> None:
         log = encoded(keys, _with_rules(observed, changes))
@@ -148,6 +152,77 @@ def test_what_changes_while_a_refold_is_under_way_is_folded_by_the_new_rules_at_
     assert _truth(run) == truth, "nothing was left for the slices to do"
 
 
+def test_nobody_is_told_of_what_only_other_rules_make_and_contacts_are_restated(
+    keys: KeyStore, observed: list[Observation], slice_entities: pytest.MonkeyPatch
+) -> None:
+    row = ScoringRule("team_size", Operator.ANSWERED, None, 50)
+    other = replace(
+        RULES,
+        leads=LeadRules(scoring=(row,), threshold=10),
+        double_booking=DoubleBookingRules(hosts={HOST.id: Buffer(120, 120)}),
+    )
+    slice_entities.setattr(refolds, "SLICE_ENTITIES", 5)
+    rules = rules_changed("acme", other, "x", NOW)
+    first = ResolverRun(keys, encoded(keys, [rules, *observed])).run()
+    assert {e.values["message_kind"] for e in _of_kind(first, "message")} >= {
+        "high_score",
+        "conflict",
+    }
+    last = ResolverRun(keys, encoded(keys, [*observed, rules])).run()
+    known = ResolverRun(keys, encoded(keys, observed)).run()
+    assert _of_kind(last, "message") == _of_kind(known, "message")
+    scores = {each.values.get("lead_score") for each in _of_kind(last, "contact")}
+    assert scores == {each.values.get("lead_score") for each in _of_kind(first, "contact")}
+    assert 50 in scores
+
+
+def test_double_bookings_that_only_a_slice_finds_are_told_to_nobody(
+    keys: KeyStore, observed: list[Observation], slice_entities: pytest.MonkeyPatch
+) -> None:
+    slice_entities.setattr(refolds, "SLICE_ENTITIES", 5)
+    ids = sorted({each.natural_id for each in observed if each.kind == "booking"})
+    log = [*observed, *(_crm_moves(id_, number) for number, id_ in enumerate(ids))]
+    rules = rules_changed("acme", PATTERNS[Pattern.CRM_TO_CALENDAR], "x", NOW)
+    before = ResolverRun(keys, encoded(keys, log)).run()
+    after = ResolverRun(keys, encoded(keys, [*log, rules])).run()
+    opened = [_of_conflicts(run) for run in (before, after)]
+    assert len(opened[1] - opened[0]) > len(ids), "all are at the same time now"
+    assert _of_kind(after, "message") == _of_kind(before, "message")
+
+
+def _crm_moves(booking: NaturalId, number: int) -> Observation:
+    natural_id = NaturalId("hubspot", "meeting", str(number))
+    stamp = Stamp(-1, NOW, by_self=False)
+    start, hour = 2_000_000_000_000_000, 3_600_000_000
+    groups: dict[str, Values] = {
+        "schedule": {"start_at": start, "end_at": start + hour, "timezone": "UTC"},
+        "host": {"host_id": "usr_99"},
+        "status": {"status": "confirmed"},
+    }
+    return Observation(
+        id=f"moved-{number}",
+        workspace="acme",
+        fact=Fact.STATE,
+        kind="booking",
+        natural_id=natural_id,
+        role="crm",
+        received_at=NOW,
+        occurred_at=NOW,
+        about=entity_id("acme", "booking", booking),
+        statements=tuple(Statement(group, its, stamp) for group, its in groups.items()),
+    )
+
+
+def _of_conflicts(run: ResolverRun) -> set[bytes]:
+    return {
+        key or b"" for key, _, _ in run.written["conflicts"] if b"double-booking" in (key or b"")
+    }
+
+
+def _of_kind(run: ResolverRun, kind: str) -> list[Entity]:
+    return [each for each in run.entities().values() if each.kind == kind]
+
+
 def test_a_refold_by_the_same_rules_changes_nothing(
     keys: KeyStore, observed: list[Observation], slice_entities: pytest.MonkeyPatch
 ) -> None:
@@ -184,13 +259,13 @@ def test_contacts_come_first_and_slices_are_about_even() -> None:
 def test_what_is_stale_or_of_nobody_is_no_step() -> None:
     rules = rules_changed("acme", PATTERNS[Pattern.TWO_WAY], "x", NOW)
     under_way = Refolds()
-    step = under_way.step(rules, lambda: KEYS)
+    step = under_way.step(rules, lambda: KEYS, RULES)
     assert step is not None
     following = under_way.advance("acme", step, 3).next("acme")
-    assert under_way.step(following, lambda: KEYS) is not None
-    assert under_way.step(step.refold.next("acme"), lambda: KEYS) is None, "was done"
-    assert under_way.step(_begun(10).with_slice(0).with_slice(0).next("acme"), list) is None
-    assert Refolds().step(following, lambda: KEYS) is None
+    assert under_way.step(following, lambda: KEYS, RULES) is not None
+    assert under_way.step(step.refold.next("acme"), lambda: KEYS, RULES) is None, "was done"
+    assert under_way.step(_begun(10).with_slice(0).with_slice(0).next("acme"), list, RULES) is None
+    assert Refolds().step(following, lambda: KEYS, RULES) is None
 
 
 def test_a_refold_reads_back_and_nonsense_is_refused() -> None:
@@ -203,12 +278,12 @@ def test_a_refold_reads_back_and_nonsense_is_refused() -> None:
 def test_after_a_restart_the_slices_are_the_same() -> None:
     rules = rules_changed("acme", PATTERNS[Pattern.TWO_WAY], "x", NOW)
     before, after = Refolds(), Refolds()
-    step = before.step(rules, lambda: KEYS[:900])
+    step = before.step(rules, lambda: KEYS[:900], RULES)
     assert step is not None
     refold = before.advance("acme", step, 0)
     after.restore("acme", refold)
-    resumed = after.step(refold.next("acme"), lambda: reversed(KEYS))
-    going_on = before.step(refold.next("acme"), lambda: KEYS)
+    resumed = after.step(refold.next("acme"), lambda: reversed(KEYS), RULES)
+    going_on = before.step(refold.next("acme"), lambda: KEYS, RULES)
     assert resumed is not None
     assert going_on is not None
     assert set(going_on.keys) <= set(resumed.keys)

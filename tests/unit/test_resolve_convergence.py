@@ -79,7 +79,7 @@ def observations(draw: st.DrawFn, kind: Kind) -> Observation:
         natural_id=natural_id,
         role=role,
         received_at=4,
-        occurred_at=1,
+        occurred_at=draw(st.integers(1, 6)),
         statements=statements,
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from calstream_sandbox.calendar_live.builder import IdSource, Webhook, WebhookBuilder
+from calstream_sandbox.calendar_live.builder import Webhook, WebhookBuilder
 from calstream_sandbox.calendar_live.calendar import Booking, Calendar
 from calstream_sandbox.calendar_live.model import (
     Attendee,
@@ -18,6 +18,7 @@ from calstream_sandbox.calendar_live.model import (
     Recurrence,
 )
 from calstream_sandbox.calendar_live.signature import delivery_headers, sign
+from calstream_sandbox.ids import IdSource
 
 NOW = datetime(2026, 11, 20, 9, 15, 1, 998_000, tzinfo=UTC)
 START = datetime(2026, 11, 27, 15, tzinfo=UTC)

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from calstream_sandbox.calendar_live.log import DeliveryState
-from calstream_sandbox.calendar_live.sender import Endpoint, Sender
+from calstream_sandbox.calendar_live.sender import CALENDAR_LIVE
 from calstream_sandbox.calendar_live.signature import sign
+from calstream_sandbox.delivery_log import DeliveryState
+from calstream_sandbox.sender import Endpoint, WebhookSender
 
 URL = "http://receiver.example/hooks"
 BODY = b'{"id": "evt_1", "type": "event.created"}'
@@ -38,14 +39,16 @@ def receiver() -> Receiver:
 
 
 @pytest.fixture
-async def sender(receiver: Receiver) -> AsyncIterator[Sender]:
-    sender = Sender(retry_scale=1e-6, timeout_seconds=0.05, transport=receiver)
+async def sender(receiver: Receiver) -> AsyncIterator[WebhookSender]:
+    sender = WebhookSender(
+        CALENDAR_LIVE, retry_scale=1e-6, timeout_seconds=0.05, transport=receiver
+    )
     sender.endpoints["acme"] = Endpoint(URL, "s3cret")
     yield sender
     await sender.close()
 
 
-async def test_a_delivery_is_signed_and_logged(sender: Sender, receiver: Receiver) -> None:
+async def test_a_delivery_is_signed_and_logged(sender: WebhookSender, receiver: Receiver) -> None:
     delivery = sender.submit("acme", BODY, delivery_id="dlv_1")
     assert await sender.settle([delivery], timeout_seconds=5)
     (request,) = receiver.requests
@@ -61,7 +64,7 @@ async def test_a_delivery_is_signed_and_logged(sender: Sender, receiver: Receive
 
 
 async def test_server_errors_are_retried_with_the_same_delivery_id(
-    sender: Sender, receiver: Receiver
+    sender: WebhookSender, receiver: Receiver
 ) -> None:
     receiver.answer = lambda number: 503 if number < 3 else 200
     delivery = sender.submit("acme", BODY)
@@ -72,7 +75,7 @@ async def test_server_errors_are_retried_with_the_same_delivery_id(
 
 
 async def test_no_answer_and_a_broken_connection_are_retried(
-    sender: Sender, receiver: Receiver
+    sender: WebhookSender, receiver: Receiver
 ) -> None:
     answers: list[int | Exception] = [0, httpx.ConnectError("refused"), 200]
     receiver.answer = lambda number: answers[number - 1]
@@ -84,7 +87,7 @@ async def test_no_answer_and_a_broken_connection_are_retried(
 
 @pytest.mark.parametrize("status", [201, 204, 301, 400, 401, 404, 429])
 async def test_any_other_answer_is_a_refusal_and_the_end(
-    sender: Sender, receiver: Receiver, status: int
+    sender: WebhookSender, receiver: Receiver, status: int
 ) -> None:
     receiver.answer = lambda _: status
     delivery = sender.submit("acme", BODY)
@@ -93,7 +96,9 @@ async def test_any_other_answer_is_a_refusal_and_the_end(
     assert len(receiver.requests) == 1
 
 
-async def test_after_eight_attempts_it_is_given_up(sender: Sender, receiver: Receiver) -> None:
+async def test_after_eight_attempts_it_is_given_up(
+    sender: WebhookSender, receiver: Receiver
+) -> None:
     receiver.answer = lambda _: 500
     delivery = sender.submit("acme", BODY)
     assert await sender.settle([delivery], timeout_seconds=20)
@@ -103,7 +108,7 @@ async def test_after_eight_attempts_it_is_given_up(sender: Sender, receiver: Rec
 
 async def test_the_waits_are_the_contracts(receiver: Receiver) -> None:
     receiver.answer = lambda _: 500
-    sender = Sender(transport=receiver)
+    sender = WebhookSender(CALENDAR_LIVE, transport=receiver)
     sender.endpoints["acme"] = Endpoint(URL, "s3cret")
     delivery = sender.submit("acme", BODY)
     assert not await sender.settle([delivery], timeout_seconds=0.2)
@@ -115,7 +120,7 @@ async def test_the_waits_are_the_contracts(receiver: Receiver) -> None:
 
 
 async def test_copies_of_a_delivery_are_sent_side_by_side(
-    sender: Sender, receiver: Receiver
+    sender: WebhookSender, receiver: Receiver
 ) -> None:
     delivery = sender.submit("acme", BODY, copies=3)
     await sender.settle([delivery], timeout_seconds=5)
@@ -124,7 +129,7 @@ async def test_copies_of_a_delivery_are_sent_side_by_side(
     assert len(delivery.attempts) == 3
 
 
-async def test_a_wrong_secret_can_be_asked_for(sender: Sender, receiver: Receiver) -> None:
+async def test_a_wrong_secret_can_be_asked_for(sender: WebhookSender, receiver: Receiver) -> None:
     delivery = sender.submit("acme", BODY, secret="other")
     await sender.settle([delivery], timeout_seconds=5)
     assert receiver.requests[0].headers["x-cl-signature"] == sign("other", BODY)
@@ -135,7 +140,7 @@ async def test_a_wrong_secret_can_be_asked_for(sender: Sender, receiver: Receive
 
 
 async def test_a_body_that_is_no_webhook_is_sent_as_it_is(
-    sender: Sender, receiver: Receiver
+    sender: WebhookSender, receiver: Receiver
 ) -> None:
     for raw in (b"\xff\x00", b"[1]", b'{"id": 7}'):
         delivery = sender.submit("acme", raw)
@@ -144,7 +149,9 @@ async def test_a_body_that_is_no_webhook_is_sent_as_it_is(
         assert delivery.reply()["event_id"] is None
 
 
-async def test_the_log_selects_by_state_and_workspace(sender: Sender, receiver: Receiver) -> None:
+async def test_the_log_selects_by_state_and_workspace(
+    sender: WebhookSender, receiver: Receiver
+) -> None:
     sender.endpoints["other"] = Endpoint(URL, "x")
     receiver.answer = lambda number: 200 if number == 1 else 400
     first = sender.submit("acme", BODY)
@@ -158,7 +165,7 @@ async def test_the_log_selects_by_state_and_workspace(sender: Sender, receiver: 
     assert sender.log.select() == []
 
 
-async def test_closing_ends_what_is_under_way(sender: Sender, receiver: Receiver) -> None:
+async def test_closing_ends_what_is_under_way(sender: WebhookSender, receiver: Receiver) -> None:
     receiver.answer = lambda _: 0
     delivery = sender.submit("acme", BODY)
     await asyncio.sleep(0)

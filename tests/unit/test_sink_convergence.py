@@ -205,6 +205,9 @@ class _World:
             else:
                 self.dead.append((record.key or b"").decode())
         for key, value in work[LEDGER].changes():
+            if value is None:
+                del self.ledger[key.decode()]
+                continue
             entry = decode_ledger_entry(value or b"")
             assert not isinstance(entry, Poison)
             self.ledger[key.decode()] = entry
@@ -343,6 +346,30 @@ async def test_a_dead_letter_stays_dead_when_the_announcement_comes_round(
     await world.rest()
     assert world.vendor.calls == 1
     assert len(world.dead) == 1
+
+
+@pytest.mark.parametrize("looked_meanwhile", [True, False])
+async def test_what_is_forgotten_leaves_the_ledger_too(
+    keys: KeyStore, looked_meanwhile: bool
+) -> None:
+    world = _World(keys)
+    world.start()
+    world.observe(_said(1, email={"email": "jo@example.com"}, name={"full_name": "Jo"}))
+    await world.rest()
+    (entity,) = world.truth.entities.values()
+    world.truth.forget(entity)
+    if looked_meanwhile:
+        world.view.drop_entity(entity.key)
+        world.schedule.add(entity.key)
+    else:  # the tombstone itself is gone when the sink comes back
+        world.start()
+        assert world.view.left_over(0, ["booking"]) == []
+        for key in world.view.left_over(0, ["contact"]):
+            world.schedule.add(key)
+    await world.rest()
+    assert world.ledger == {}
+    assert world.view.ledger(entity.key) is None
+    assert world.vendor.calls == 1
 
 
 async def test_verify_finds_what_was_deleted_and_what_was_edited(keys: KeyStore) -> None:

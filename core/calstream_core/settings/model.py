@@ -137,6 +137,7 @@ class RuleSettings(_Model):
     conflict_window_seconds: int = Field(default=600, ge=0, le=7 * 24 * 3600)
     ignore_plus_addresses: bool = False
     ignore_dots: bool = False
+    tombstone_after_days: int = Field(default=40, ge=40, le=3650)
     double_booking: DoubleBookingSettings = Field(default_factory=DoubleBookingSettings)
     lead_source: Annotated[str, StringConstraints(max_length=200)] = "calendar.live"
     scoring: ScoringSettings = Field(default_factory=ScoringSettings)
@@ -189,6 +190,9 @@ class KafkaSettings(_Model):
     heap_megabytes: int = Field(default=384, ge=128)
 
 
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared with, not bound
+
+
 class IngestSettings(_Model):
     """The door for webhooks."""
 
@@ -196,6 +200,17 @@ class IngestSettings(_Model):
     public_url: str = ""
     max_body_bytes: int = Field(default=256 * 1024, ge=1024, le=MAX_BODY_BYTES)
     ack_timeout_seconds: float = Field(default=2.5, gt=0, le=30)
+
+    @property
+    def base_url(self) -> str:
+        """What senders call, without a slash at the end; this machine where nothing else is set."""
+        return self.public_url.rstrip("/") or self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """Ingest as seen from its own machine."""
+        host, _, port = self.listen.rpartition(":")
+        return f"http://{_EVERYWHERE.get(host, host)}:{port}"
 
 
 class SinkSettings(BaseModel):

@@ -36,6 +36,7 @@ IDENTITY = (
     Measure("match_p50_ms", "ms", digits=3),
     Measure("index_restore_seconds", "s", goal=60, at_most=True, digits=1),
     Measure("index_memory_mb", "MB"),
+    Measure("peak_memory_mb", "MB"),
 )
 """What the identity bench measures, in the order in which it is shown."""
 
@@ -55,5 +56,13 @@ RESOLVE = (
 )
 """What the resolver's bench measures."""
 
-MEASURES = {"engine": ENGINE, "identity": IDENTITY, "resolve": RESOLVE}
+OVERLAP = (
+    Measure("find_p99_ms", "ms", goal=1, at_most=True, digits=3),
+    Measure("find_p50_ms", "ms", digits=3),
+    Measure("observation_p99_ms", "ms", digits=3),
+    Measure("restore_seconds", "s", digits=2),
+)
+"""What the bench of double bookings measures."""
+
+MEASURES = {"engine": ENGINE, "identity": IDENTITY, "overlap": OVERLAP, "resolve": RESOLVE}
 """By the bench's name."""

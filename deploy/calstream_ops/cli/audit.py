@@ -67,15 +67,18 @@ def verify(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="An earlier answer of this command in JSON, kept elsewhere. May be repeated.",
+            help="A report that was kept elsewhere. May be repeated.",
             dir_okay=False,
         ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a report to keep elsewhere.")
     ] = None,
 ) -> None:
     """Verify that no audit entry was removed, changed or put elsewhere. Changes nothing.
 
     calstream audit verify
-    calstream audit verify -o json > audit-2026-11.json
+    calstream audit verify --report audit-2026-11.json
     calstream audit verify --against audit-2026-11.json
 
     The exit status is 1 if something is wrong. What retention dropped is not.
@@ -89,12 +92,15 @@ def verify(
     chains = [_chain(each) for each in found.chains]
     headings = ("writer", "partition", "entries", "first", "last", "newest at")
     names = ("writer", "partition", "entries", "first", "last", "newest_at")
+    answer = {
+        "ok": not found.faults,
+        "chains": chains,
+        "faults": [_fault(each) for each in found.faults],
+    }
+    if report is not None:
+        report.write_text(json.dumps(answer, indent=2), "utf-8")
     session.terminal.answer(
-        {
-            "ok": not found.faults,
-            "chains": chains,
-            "faults": [_fault(each) for each in found.faults],
-        },
+        answer,
         table(headings, ([chain[name] for name in names] for chain in chains)),
         *(str(each) for each in found.faults),
         _verdict(found),
@@ -173,5 +179,5 @@ def _kept(file: Path) -> dict[tuple[str, int], Link]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             Code.CONFIG_INVALID,
-            f"{file} is no report of `calstream audit verify -o json`.",
+            f"{file} is no report of `calstream audit verify`.",
         ) from error

@@ -4,6 +4,7 @@ import typer
 
 from calstream_ops.cli.bench_engine import engine
 from calstream_ops.cli.bench_identity import identity
+from calstream_ops.cli.bench_overlap import overlap
 from calstream_ops.cli.bench_render import render
 from calstream_ops.cli.bench_resolve import resolve
 
@@ -13,4 +14,5 @@ app = typer.Typer(
 app.command("engine")(engine)
 app.command("identity")(identity)
 app.command("resolve")(resolve)
+app.command("overlap")(overlap)
 app.command("render")(render)

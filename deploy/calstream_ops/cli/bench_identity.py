@@ -28,7 +28,7 @@ def identity(
     calstream bench identity --json > identity.json
     calstream bench identity --quick
 
-    Takes about five minutes, 3 GB of memory and 1 GB of disk. Needs no broker. Exits with 0 when
+    Takes about five minutes, 2 GB of memory and 2 GB of disk. Needs no broker. Exits with 0 when
     every goal is met, else 1.
     """
     terminal = session_of(ctx).terminal

@@ -99,9 +99,10 @@ def explain(
         typer.Option(help="Only this workspace; by default all.", autocompletion=workspace_names),
     ] = None,
 ) -> None:
-    """Explain who owns a field, and why.
+    """Explain who owns a field, and why; and which rules write it.
 
     calstream config explain booking.start
+    calstream config explain contact.lead_score
     calstream config explain contact.name --workspace acme
 
     Explains the settings; `calstream rules plan` tells whether they are in force.
@@ -110,10 +111,10 @@ def explain(
     settings = session.settings
     names = [session.workspace(workspace)] if workspace else list(settings.workspaces)
     found = [
-        explain_owner(what, name, settings.workspaces[name], session.loaded.origin)
+        explain_owner(what, name, settings.workspaces[name], session.loaded.origin, settings.sinks)
         for name in names
     ] or [explain_owner(what, None, WorkspaceSettings(), session.loaded.origin)]
-    headings = ("workspace", "group", "fields", "owner", "why", "then")
+    headings = ("workspace", "group", "fields", "owner", "why", "then", "rules")
     rows = (
         (
             each.workspace or "any",
@@ -122,6 +123,7 @@ def explain(
             each.owner,
             each.reason,
             each.otherwise,
+            "; ".join(each.rules),
         )
         for each in found
     )

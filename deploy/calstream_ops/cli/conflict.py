@@ -7,6 +7,8 @@ from rich.table import Table
 
 from calstream_core.sealing import Erased
 from calstream_ops.cli.completion import workspace_names
+from calstream_ops.cli.conflict_decision import settle, show
+from calstream_ops.cli.double_booking_view import double_booking_table, shown_double_booking
 from calstream_ops.cli.session import session_of
 from calstream_ops.cli.terminal import table
 from calstream_ops.inspection.conflict_log import conflicts_of_workspace
@@ -14,19 +16,17 @@ from calstream_ops.inspection.keys import existing_keys
 from calstream_ops.inspection.log_reader import LogReader
 from calstream_ops.inspection.times import readable
 from calstream_schemas.conflicts import Conflict
-from calstream_schemas.double_bookings import DoubleBooking, plain
 from calstream_schemas.entities import Field, FieldType, Value, kind_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 _OPEN = "open"
-_DOUBLE_BOOKINGS = ("host", "from", "to", "booking", "and", "state", "keeps the slot", "by")
 _CONFLICTS = ("entity", "of", "state", "says", "what", "since", "counts")
 
 
 @app.callback()
 def conflict() -> None:
-    """List double bookings, and what systems say differently."""
+    """List double bookings, and what systems say differently; decide."""
 
 
 @app.command("list")
@@ -54,18 +54,10 @@ def list_(
         double = [each for each in double if each.state == _OPEN]
         differing = [each for each in differing if each.state == _OPEN]
     data = {
-        "double_bookings": [_double_booking(each) for each in double],
+        "double_bookings": [shown_double_booking(each) for each in double],
         "conflicts": [_conflict(each) for each in differing],
     }
     session.terminal.answer(data, *_shown(data))
-
-
-def _double_booking(found: DoubleBooking) -> dict[str, Any]:
-    return plain(found) | {
-        "ended_by": found.ended_by,
-        "since": readable(found.opened_at),
-        "changed_at": readable(found.received_at),
-    }
 
 
 def _conflict(found: Conflict) -> dict[str, Any]:
@@ -103,31 +95,11 @@ def _shown(data: dict[str, Any]) -> list[Table | str]:
         return ["None."]
     shown: list[Table | str] = []
     if data["double_bookings"]:
-        rows = [_row(each) for each in data["double_bookings"]]
-        shown.append(table(_DOUBLE_BOOKINGS, rows))
+        shown.append(double_booking_table(data["double_bookings"]))
     if data["conflicts"]:
-        rows = [row for each in data["conflicts"] for row in _rows(each)]
+        rows = (row for each in data["conflicts"] for row in _rows(each))
         shown.append(table(_CONFLICTS, rows))
     return shown
-
-
-def _row(found: dict[str, Any]) -> list[object]:
-    one, other = (
-        f"{each['object']} ({', '.join(filter(None, (each['status'], each['event_type'])))})"
-        for each in found["bookings"]
-    )
-    keeper = next((b["object"] for b in found["bookings"] if b["id"] == found["keeps"]), None)
-    state = f"{found['state']}: {found['ended_by']}" if found["ended_by"] else found["state"]
-    return [
-        found["host_id"],
-        found["start"],
-        found["end"],
-        one,
-        other,
-        state,
-        keeper,
-        found["rule"],
-    ]
 
 
 def _rows(found: dict[str, Any]) -> list[list[object]]:
@@ -143,3 +115,7 @@ def _rows(found: dict[str, Any]) -> list[list[object]]:
         ]
         for voice in found["voices"]
     ]
+
+
+app.command()(show)
+app.command()(settle)

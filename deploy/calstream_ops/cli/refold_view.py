@@ -12,12 +12,12 @@ from calstream_schemas.refolds import Refold
 
 
 def values_changed(changes: Sequence[dict[str, Any]]) -> int:
-    """How many of the changes of `refold_report.changes_of` are of values."""
+    """How many of the changes of `refold_report.shown_changes` are of values."""
     return sum(change["old"] != change["new"] for change in changes)
 
 
 def change_table(changes: Sequence[dict[str, Any]]) -> Table:
-    """What `refold_report.changes_of` gives, as a table."""
+    """What `refold_report.shown_changes` gives, as a table."""
     headings = ("entity", "field", "old", "new", "decided by", "would decide")
     return table(headings, (_row(change) for change in changes))
 

@@ -12,7 +12,7 @@ from calstream_ops.cli.terminal import table
 from calstream_ops.inspection.entity_log import EntityLog
 from calstream_ops.inspection.keys import existing_keys
 from calstream_ops.inspection.log_reader import LogReader
-from calstream_ops.inspection.refold_report import changes_of
+from calstream_ops.inspection.refold_report import rehearsal_of, shown_changes
 from calstream_ops.inspection.rules_log import rules_in_force
 from calstream_ops.refold_desk import RefoldDesk
 
@@ -74,7 +74,7 @@ def _reports(session: Session, names: list[str]) -> list[dict[str, Any]]:
         log = EntityLog(reader, kafka, keys)
         for name in names:
             rules = rules_in_force(reader, kafka, name)
-            changes = changes_of(log, name, rules, rules)
+            changes = shown_changes(rehearsal_of(log, name, rules, rules).fields)
             reports.append({"workspace": name, "rule_set": rules.id, "changes": changes})
     return reports
 

@@ -82,7 +82,7 @@ COMMANDS = {
     ),
     "review": Entry("review:app", "List contacts that may be one person.", _LOOK),
     "conflict": Entry(
-        "conflict:app", "List double bookings, and what systems say differently.", _LOOK
+        "conflict:app", "List double bookings, and what systems say differently; decide.", _LOOK
     ),
     "audit": Entry(
         "audit:app", "Show what changed and who decided; verify that nothing was removed.", _LOOK

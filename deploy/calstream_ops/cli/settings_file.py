@@ -72,7 +72,46 @@ def add_workspace(
         )
     section = _section(name, values, source, references)
     wanted = {**old, "workspaces": {**old.get("workspaces", {}), **section.unwrap()["workspaces"]}}
-    added = tomlkit.dumps(section)
+    return _add(path, text, tomlkit.dumps(section), wanted)
+
+
+def add_source(
+    path: Path, name: str, source: str, references: Sequence[Mapping[str, str]]
+) -> LoadedSettings:
+    """Adds a source of webhooks to a workspace that is in a settings file.
+
+    Args:
+        path: the file.
+        name: the workspace.
+        source: who sends webhooks.
+        references: to the source's secrets.
+
+    Raises:
+        ConfigError: the file is no TOML, has no such workspace, has secrets of that source already,
+            or would not load with it.
+    """
+    text, old = _read(path)
+    workspaces = old.get("workspaces", {})
+    if name not in workspaces:
+        raise ConfigError(
+            Code.WORKSPACE_UNKNOWN,
+            f"{path} has no workspace {name!r}.",
+            hint=f"`calstream workspace add {name}` adds it.",
+        )
+    secrets_before = workspaces[name].get("secrets", {})
+    if source in secrets_before:
+        raise ConfigError(
+            Code.CONFIG_INVALID,
+            f"{path} has secrets of {source} for {name!r} already.",
+            hint="Change them in the file.",
+        )
+    added = {"secrets": {**secrets_before, source: [dict(each) for each in references]}}
+    wanted = {**old, "workspaces": {**workspaces, name: {**workspaces[name], **added}}}
+    return _add(path, text, tomlkit.dumps(_source_section(name, source, references)), wanted)
+
+
+def _add(path: Path, text: str, added: str, wanted: Mapping[str, Any]) -> LoadedSettings:
+    """Puts a section where it fits: the file must then say what is wanted, and nothing else."""
     lines = text.splitlines(keepends=True)
     for place in (_after_workspaces(lines), len(lines)):
         candidate = _joined("".join(lines[:place]), added, "".join(lines[place:]))
@@ -127,6 +166,24 @@ def _section(
     workspaces.add(name, workspace)
     document = tomlkit.document()
     document.add("workspaces", workspaces)
+    return document
+
+
+def _source_section(
+    name: str, source: str, references: Sequence[Mapping[str, str]]
+) -> TOMLDocument:
+    listed = tomlkit.aot()
+    for reference in references:
+        entry = tomlkit.table()
+        entry.update(reference)
+        listed.append(entry)
+    document: TOMLDocument = tomlkit.document()
+    inner: Any = listed
+    for key in (source, "secrets", name):
+        table = tomlkit.table(is_super_table=True)
+        table.add(key, inner)
+        inner = table
+    document.add("workspaces", inner)
     return document
 
 

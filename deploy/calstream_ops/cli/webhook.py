@@ -1,6 +1,5 @@
 """`calstream webhook`: send a signed one, watch them arrive."""
 
-import hmac
 import json
 import secrets
 import sys
@@ -15,13 +14,13 @@ import typer
 
 from calstream_core.errors import Code, ConfigError, UnavailableError
 from calstream_core.settings import read_secret
-from calstream_ops.cli.addresses import local_ingest
+from calstream_ops.cli.addresses import local_ingest, webhook_address
 from calstream_ops.cli.completion import workspace_names
 from calstream_ops.cli.session import Session, session_of
+from calstream_ops.cli.signing import SIGNERS, signed_headers
 from calstream_ops.inspection.keys import existing_keys
 from calstream_ops.inspection.log_reader import LogReader
 from calstream_ops.inspection.webhook_lines import WebhookLine, webhook_line
-from calstream_sandbox.calendar_live.signature import DELIVERY_ID_HEADER, SIGNATURE_HEADER
 from calstream_schemas.topics import REJECTED, WEBHOOKS, full_name
 
 _TIMEOUT_SECONDS = 10
@@ -62,20 +61,21 @@ def send(
     calstream webhook send booking.json
     jq '.id = "evt_2"' booking.json | calstream webhook send - --workspace acme
     calstream webhook send booking.json --bad-signature
+    calstream webhook send paid.json --source stripe --workspace acme
 
     Exits with 0 when it was taken, else with 1.
     """
     session = session_of(ctx)
+    if source not in SIGNERS:
+        raise typer.BadParameter(f"{source} is none of {', '.join(sorted(SIGNERS))}")
     body = _read(file)
     name = session.workspace(workspace) if workspace else _workspace_of(session, body)
     secret = _OTHER_SECRET if bad_signature else _secret(session, name, source)
-    headers = {
-        "Content-Type": "application/json",
-        SIGNATURE_HEADER: hmac.digest(secret, body, "sha256").hex(),
-        DELIVERY_ID_HEADER: delivery_id or f"dlv_{secrets.token_hex(8)}",
-    }
+    delivery = delivery_id or f"dlv_{secrets.token_hex(8)}"
+    uri = webhook_address(session.settings, name, source)
+    headers = signed_headers(source, secret, uri, body, delivery)
     reply = _post(_address(session, to, name, source), body, headers)
-    _show(session, reply, headers[DELIVERY_ID_HEADER])
+    _show(session, reply, delivery)
     if reply.status_code != httpx.codes.OK:
         raise typer.Exit(1)
 

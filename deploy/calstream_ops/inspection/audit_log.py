@@ -16,7 +16,7 @@ from calstream_schemas.codec import Poison
 from calstream_schemas.resolver_state import audit_writer_of, is_audit_head
 from calstream_schemas.topics import AUDIT, RESOLVER_STATE, full_name
 
-_SETTLE_SECONDS = 5.0
+_SETTLE_SECONDS = 2.0
 _ASK_EVERY_SECONDS = 0.1
 _TELL_EVERY = 1000
 _DAY_SECONDS = 24 * 60 * 60

@@ -16,6 +16,10 @@ _EVENTS: Mapping[str, str] = {
     Fact.REFOLD: "it was folded again from its copies",
     Fact.MERGE: "{by} decided that {about} is {other}",
     Fact.UNMERGE: "{by} decided that {about} is nobody else after all",
+    Fact.SETTLE: "{by} decided what is so of {about}",
+    Fact.TICK: "time passed",
+    Fact.ERASE: "{by} asked to erase {about}",
+    Fact.ERASED: "{source} answered that it was erased there",
     Fact.APART: "{by} decided that {about} and {other} are two",
 }
 
@@ -45,7 +49,7 @@ def describe_entry(entry: AuditEntry, key: str) -> Iterator[dict[str, Any]]:
             "told": f"{event}: {_change(change)}",
             "groups": [_group(each) for each in change.groups],
             "content_before": change.before.hex() if change.before else None,
-            "content_after": change.after.hex(),
+            "content_after": change.after.hex() if change.after else None,
         }
     for conflict in conflicts:
         told = f"{event}: the conflict over {conflict.group} is {conflict.state} ({conflict.rule})"
@@ -67,6 +71,8 @@ def _event(entry: AuditEntry) -> str:
 
 
 def _change(change: AuditChange) -> str:
+    if change.after is None:
+        return "it was forgotten, long after it was deleted"
     first = "first heard of; " if change.before is None else ""
     if not change.groups:
         return f"{first}its truth stays, what a system says or what it refers to changed"

@@ -1,34 +1,38 @@
 """What folding a workspace's entities again would change, as plain data."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from calstream_core.clock import now_microseconds
 from calstream_ops.inspection.entity_log import EntityLog
 from calstream_ops.inspection.times import readable
 from calstream_processors.resolve.refold import FieldChange
-from calstream_processors.resolve.rehearsal import rehearse
+from calstream_processors.resolve.rehearsal import Rehearsal, rehearse
 from calstream_schemas.entities import Decision, FieldType, Value, kind_of, kind_of_key
 from calstream_schemas.observations import rules_changed
 from calstream_schemas.rule_sets import RuleSet
 
 
-def changes_of(
-    log: EntityLog, workspace: str, in_force: RuleSet, rules: RuleSet
-) -> list[dict[str, Any]]:
-    """The fields of a workspace's entities that rules decide otherwise, or in another way.
+def rehearsal_of(log: EntityLog, workspace: str, in_force: RuleSet, rules: RuleSet) -> Rehearsal:
+    """What rules would change in a workspace.
 
     Args:
         log: the entities.
         workspace: whose.
         in_force: its rules until now.
-        rules: those that would come into force; the same, to see what other code would decide.
+        rules: those that would come into force; or those that are, to see what other code decides.
 
     Raises:
         ConfigError: the workspace has no key here.
         RecordError: an entity can't be read.
     """
     changed = rules_changed(workspace, rules, "plan", now_microseconds())
-    return [_change(each) for each in rehearse(log.newest(workspace), in_force, changed)]
+    return rehearse(log.newest(workspace), in_force, changed)
+
+
+def shown_changes(changes: Iterable[FieldChange]) -> list[dict[str, Any]]:
+    """The fields that are decided otherwise, or in another way, as JSON has them."""
+    return [_change(each) for each in changes]
 
 
 def _change(change: FieldChange) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from calstream_schemas.topics import REJECTED
 from calstream_schemas.webhooks import decode_received, decode_rejected
 
 ACCEPTED = "accepted"
+_TYPE_FIELDS = ("type", "event", "subscriptionType")  # calendar.live and Stripe, Zoom, HubSpot
+_ID_FIELDS = ("id", "event_ts", "eventId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,8 @@ class WebhookLine:
 
     Attributes:
         received_at: ISO 8601, or empty where the record can't be read.
-        event_type: as the body names it; empty where it names none or can't be opened. What was
-            refused may hold anything here.
+        event_type: as the body names it, the first of several; empty where it names none or can't
+            be opened. What was refused may hold anything here.
         event_id: the same.
         outcome: `accepted`, the error code for which it was refused, or why it can't be read.
     """
@@ -69,10 +71,14 @@ def _event(body: bytes | Erased | None) -> tuple[str, str]:
         document: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
         return "", ""
+    if isinstance(document, list) and document:
+        document = document[0]  # HubSpot sends several at once
     if not isinstance(document, dict):
         return "", ""
-    return _word(document.get("type")), _word(document.get("id"))
+    kind = next((document[name] for name in _TYPE_FIELDS if name in document), None)
+    id_ = next((document[name] for name in _ID_FIELDS if name in document), None)
+    return _word(kind), _word(id_)
 
 
 def _word(value: Any) -> str:
-    return value[:80] if isinstance(value, str) else ""
+    return str(value)[:80] if isinstance(value, (str, int)) else ""

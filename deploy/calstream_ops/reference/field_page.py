@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from calstream_processors.resolve.automation.writes import WRITTEN_BY_RULES
 from calstream_processors.resolve.ownership import PATTERNS
 from calstream_schemas.entities import KINDS, Field
 
@@ -13,6 +14,13 @@ Written by `calstream generate fields` from the catalogue and the patterns; a te
 Fields of one group are said, kept and decided together. Under each pattern stands the group's
 default owner: a role, or `newest` where the newest word counts. [Who owns what](ownership.md) tells
 how to change it. What is sealed is encrypted in every topic. Times are microseconds in UTC.
+"""
+
+_RULES = """\
+## Fields that rules write
+
+Into a copy of the system `rules`, which counts as its owner says. [Automation](automation.md) tells
+by which rules.
 """
 
 
@@ -34,7 +42,18 @@ def field_page() -> str:
         for field in group.fields
     ]
     headings = ("kind", "group", "field", "type", *PATTERNS, "kept", "meaning")
-    return f"{_INTRODUCTION}\n{kinds}\n{markdown_table(headings, rows)}"
+    written = markdown_table(
+        ("kind", "group", "fields", "what the rules say"),
+        (
+            (kind, group, _fields(kind, group), what)
+            for (kind, group), what in WRITTEN_BY_RULES.items()
+        ),
+    )
+    return f"{_INTRODUCTION}\n{kinds}\n{markdown_table(headings, rows)}\n{_RULES}\n{written}"
+
+
+def _fields(kind: str, group: str) -> str:
+    return ", ".join(f"`{field.name}`" for field in KINDS[kind].group_by_name[group].fields)
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass, fields
 
 from calstream_core.settings import Settings
 from calstream_ops.reference.field_page import markdown_table
+from calstream_ops.reference.rule_lines import rule_lines
 from calstream_processors.normalise.calendar_live_fields import SOURCE_OF_FIELD
 from calstream_processors.resolve.rule_settings import rule_set_in
 from calstream_schemas.entities import KINDS
@@ -24,6 +25,7 @@ class MappingRow:
     group: str
     field: str
     calendar_live: str
+    rules: str
     owner: str
     kept: str
     sink: str = ""
@@ -57,6 +59,7 @@ def mapping_rows(settings: Settings, workspaces: Iterable[str]) -> Iterator[Mapp
                         group.name,
                         field.name,
                         SOURCE_OF_FIELD.get((kind.name, field.name), ""),
+                        "; ".join(rule_lines(kind.name, group.name, rules)),
                         rules.owners[kind.name, group.name],
                         "sealed" if field.sealed else "clear",
                     )

@@ -1,11 +1,12 @@
 """Who owns a group of fields by the settings, and why. Pure."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from calstream_core.errors import Code, ConfigError
 from calstream_core.settings import WorkspaceSettings
+from calstream_ops.reference.rule_lines import SETTING_OF_RULES, rule_lines
 from calstream_processors.resolve.rule_settings import rule_set_of
 from calstream_schemas.entities import KINDS, Kind
 from calstream_schemas.rule_sets import NEWEST
@@ -20,6 +21,7 @@ class OwnerReason:
         owner: a role, or `newest`.
         reason: the pattern, or the setting that goes before it, with its origin.
         otherwise: what decides while the owner has not spoken.
+        rules: what the workspace's rules write into it, and by which of them.
     """
 
     workspace: str | None
@@ -29,10 +31,15 @@ class OwnerReason:
     owner: str
     reason: str
     otherwise: str
+    rules: tuple[str, ...]
 
 
 def explain_owner(
-    what: str, name: str | None, workspace: WorkspaceSettings, origin: Callable[[str], str]
+    what: str,
+    name: str | None,
+    workspace: WorkspaceSettings,
+    origin: Callable[[str], str],
+    sinks: Collection[str] = (),
 ) -> OwnerReason:
     """Explains one group or field.
 
@@ -41,14 +48,16 @@ def explain_owner(
         name: of the workspace.
         workspace: its settings.
         origin: where a setting comes from, by its dotted key.
+        sinks: the ids of the sinks, which may stand in the precedence.
 
     Raises:
         ConfigError: there is no such kind, group or field, or the workspace's rules are not valid.
     """
     kind, group = _find(what)
-    rules = rule_set_of(name or "", workspace)
+    rules = rule_set_of(name or "", workspace, sinks)
     owner = rules.owners[kind.name, group]
     prefix = f"workspaces.{name}."
+    lines = rule_lines(kind.name, group, rules)
     setting = f"{kind.name}.{group}"
     if setting in workspace.rules.owners:
         place = origin(f"{prefix}rules.owners.{setting}")
@@ -66,7 +75,14 @@ def explain_owner(
         owner,
         reason,
         order if owner != NEWEST else f"{order} (always)",
+        (*lines, *_set_by(kind.name, group, prefix, origin)) if lines else (),
     )
+
+
+def _set_by(kind: str, group: str, prefix: str, origin: Callable[[str], str]) -> Iterator[str]:
+    setting = SETTING_OF_RULES.get((kind, group))
+    if setting is not None:
+        yield f"set by {prefix}{setting}, {origin(f'{prefix}{setting}')}"
 
 
 def _find(what: str) -> tuple[Kind, str]:

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from calstream_sandbox.calendar_live.log import DeliveryState
-from calstream_sandbox.calendar_live.sender import Endpoint, Sender
+from calstream_sandbox.delivery_log import DeliveryState
+from calstream_sandbox.sender import Endpoint, WebhookSender
 
 
 class NewEndpoint(BaseModel):
@@ -54,7 +54,7 @@ class NewDelivery(BaseModel):
 class CalendarLiveApi:
     """Request handlers of calendar.live and of its control."""
 
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, sender: WebhookSender) -> None:
         self._sender = sender
 
     async def list_deliveries(self, request: Request) -> Response:
@@ -117,7 +117,7 @@ class CalendarLiveApi:
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-def build_calendar_live(sender: Sender) -> list[BaseRoute]:
+def build_calendar_live(sender: WebhookSender) -> list[BaseRoute]:
     """The routes to mount under the vendor's name."""
     api = CalendarLiveApi(sender)
     log = "/v1/webhook_deliveries"

@@ -1,6 +1,6 @@
 """Webhook bodies: the JSON shapes of calendar.live's contract, as pure functions of the model."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from calstream_sandbox.calendar_live.model import (
@@ -12,14 +12,9 @@ from calstream_sandbox.calendar_live.model import (
     Hold,
     Payment,
 )
+from calstream_sandbox.delivery_log import stamp
 
 API_VERSION = "2026-01-24"
-
-
-def stamp(time: datetime) -> str:
-    """A moment, as in `created_at` and `last_modified`: UTC with three decimals and a Z."""
-    text = time.astimezone(UTC).isoformat(timespec="milliseconds")
-    return text.removesuffix("+00:00") + "Z"
 
 
 def wall(time: datetime) -> str:

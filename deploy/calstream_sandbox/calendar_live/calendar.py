@@ -9,15 +9,8 @@ from calstream_sandbox.calendar_live.body import (
     event_data,
     hold_json,
     payment_json,
-    stamp,
 )
-from calstream_sandbox.calendar_live.builder import (
-    Clock,
-    IdSource,
-    Webhook,
-    WebhookBuilder,
-    utc_now,
-)
+from calstream_sandbox.calendar_live.builder import Webhook, WebhookBuilder
 from calstream_sandbox.calendar_live.model import (
     Attendance,
     Attendee,
@@ -32,6 +25,8 @@ from calstream_sandbox.calendar_live.model import (
     Payment,
     Recurrence,
 )
+from calstream_sandbox.delivery_log import stamp
+from calstream_sandbox.ids import Clock, IdSource, utc_now
 
 _MILLISECOND = timedelta(milliseconds=1)
 

@@ -8,16 +8,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from calstream_sandbox.gate import Gate
+from calstream_sandbox.hubspot.admission import Admission, error_reply
 from calstream_sandbox.hubspot.associations_api import AssociationsApi
 from calstream_sandbox.hubspot.batch_api import BatchApi
 from calstream_sandbox.hubspot.control import Control
 from calstream_sandbox.hubspot.errors import HubSpotError
-from calstream_sandbox.hubspot.gate import Gate
 from calstream_sandbox.hubspot.objects_api import ObjectsApi
 from calstream_sandbox.hubspot.owners_api import OwnersApi
 from calstream_sandbox.hubspot.portal import Portal
 from calstream_sandbox.hubspot.properties_api import PropertiesApi
-from calstream_sandbox.hubspot.replies import json_reply
+from calstream_sandbox.hubspot.replies import MEDIA_TYPE, json_reply
 from calstream_sandbox.hubspot.versions import VERSIONS, ApiVersion
 
 
@@ -31,7 +32,7 @@ def build_hubspot(portal: Portal) -> list[BaseRoute]:
     vendor.router.redirect_slashes = False
     return [
         Mount("/_control", routes=Control(portal).routes()),
-        Mount("/", app=Gate(vendor, portal)),
+        Mount("/", app=Gate(Admission(vendor, portal), portal.desk, error_reply, MEDIA_TYPE)),
     ]
 
 

@@ -4,17 +4,20 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from calstream_sandbox.hubspot.faults import Fault
+from calstream_sandbox.desk_control import DeskControl, refusal
+from calstream_sandbox.hubspot.change_events import BY_API, BY_PERSON
+from calstream_sandbox.hubspot.errors import HubSpotError
 from calstream_sandbox.hubspot.kinds import ObjectKind
 from calstream_sandbox.hubspot.portal import Portal, PortalSettings
 from calstream_sandbox.hubspot.records import Record
 from calstream_sandbox.hubspot.replies import json_reply, no_content, whole
+from calstream_sandbox.hubspot.writes import Writer
 
 
 class NewOwner(BaseModel):
@@ -27,7 +30,25 @@ class NewOwner(BaseModel):
     last_name: str = ""
 
 
-_FAULTS = TypeAdapter[list[Fault] | Fault](list[Fault] | Fault)
+class NewEndpoint(BaseModel):
+    """Where an app's webhooks are to go, and its client secret."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: AnyHttpUrl
+    secret: str
+
+
+class Edit(BaseModel):
+    """What a person changes in HubSpot's pages: a record's properties, or nothing but its end."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: ObjectKind
+    id: str
+    properties: dict[str, str] | None = None
+
+
 _OWNERS = TypeAdapter(list[NewOwner])
 
 
@@ -44,11 +65,9 @@ class Control:
             Route("/reset", self.reset, methods=["POST"]),
             Route("/dump", self.dump, methods=["GET"]),
             Route("/owners", self.add_owners, methods=["POST"]),
-            Route("/faults", self.add_faults, methods=["POST"]),
-            Route("/faults", self.list_faults, methods=["GET"]),
-            Route("/faults", self.clear_faults, methods=["DELETE"]),
-            Route("/requests", self.list_requests, methods=["GET"]),
-            Route("/requests", self.clear_requests, methods=["DELETE"]),
+            Route("/endpoint", self.set_endpoint, methods=["POST"]),
+            Route("/edit", self.edit, methods=["POST"]),
+            *DeskControl(self._portal.desk).routes(),
             Route("/settings", self.show_settings, methods=["GET"]),
             Route("/settings", self.change_settings, methods=["POST"]),
         ]
@@ -59,7 +78,8 @@ class Control:
         return no_content()
 
     async def reset(self, _: Request) -> Response:
-        """Back to the account of the start."""
+        """Back to the account of the start, without an app's endpoint."""
+        await self._portal.events.sender.reset()
         self._portal.reset()
         return no_content()
 
@@ -79,46 +99,49 @@ class Control:
             }
         )
 
+    async def set_endpoint(self, request: Request) -> Response:
+        """Has every change sent to an address, signed."""
+        try:
+            given = NewEndpoint.model_validate_json(await request.body())
+        except ValidationError as error:
+            return refusal(error)
+        self._portal.events.install(str(given.url), given.secret)
+        return json_reply({"url": str(given.url)})
+
+    async def edit(self, request: Request) -> Response:
+        """A person changes a record, or archives it where no properties are given."""
+        portal = self._portal
+        try:
+            given = Edit.model_validate_json(await request.body())
+            record = portal.records.get(given.kind, given.id)
+            if record is None:
+                return json_reply({"error": "no such record"}, HTTPStatus.NOT_FOUND)
+            portal.events.source = BY_PERSON
+            writer = Writer(portal, given.kind)
+            if given.properties is None:
+                writer.archive(record)
+            else:
+                writer.apply(writer.plan(record, given.properties))
+        except ValidationError as error:
+            return refusal(error)
+        except HubSpotError as error:
+            return json_reply(error.body(), error.status)
+        finally:
+            portal.events.source = BY_API
+        return json_reply(whole(record))
+
     async def add_owners(self, request: Request) -> Response:
         """Adds owners from a list of `{email, firstName, lastName}`; answers with them."""
         try:
             wanted = _OWNERS.validate_json(await request.body())
         except ValidationError as error:
-            return _refusal(error)
+            return refusal(error)
         now_ms = self._portal.now_ms()
         added = [
             self._portal.owners.add(one.email, one.first_name, one.last_name, now_ms)
             for one in wanted
         ]
         return json_reply({"results": [owner.reply() for owner in added]})
-
-    async def add_faults(self, request: Request) -> Response:
-        """Queues one fault or a list of them; see `faults.Fault`."""
-        try:
-            given = _FAULTS.validate_json(await request.body())
-        except ValidationError as error:
-            return _refusal(error)
-        for fault in [given] if isinstance(given, Fault) else given:
-            self._portal.faults.add(fault)
-        return self._faults()
-
-    async def list_faults(self, _: Request) -> Response:
-        """The faults still to come."""
-        return self._faults()
-
-    async def clear_faults(self, _: Request) -> Response:
-        """Drops the faults still to come."""
-        self._portal.faults.clear()
-        return no_content()
-
-    async def list_requests(self, _: Request) -> Response:
-        """Counts of all requests, and the newest of them."""
-        return json_reply(self._portal.journal.report())
-
-    async def clear_requests(self, _: Request) -> Response:
-        """Empties the journal."""
-        self._portal.journal.clear()
-        return no_content()
 
     async def show_settings(self, _: Request) -> Response:
         """The settings in force."""
@@ -131,15 +154,11 @@ class Control:
             known = self._portal.settings.model_dump()
             settings = PortalSettings.model_validate({**known, **given})
         except ValidationError as error:
-            return _refusal(error)
+            return refusal(error)
         except (orjson.JSONDecodeError, TypeError):
             return json_reply({"error": "a JSON object is wanted"}, HTTPStatus.BAD_REQUEST)
         self._portal.apply_settings(settings)
         return json_reply(settings.model_dump())
-
-    def _faults(self) -> Response:
-        waiting = [fault.model_dump() for fault in self._portal.faults.waiting()]
-        return json_reply({"faults": waiting})
 
     def _dumped(self, record: Record) -> dict[str, Any]:
         links = {
@@ -148,8 +167,3 @@ class Control:
             if (targets := self._portal.links.targets(record, kind))
         }
         return whole(record) | {"associations": links}
-
-
-def _refusal(error: ValidationError) -> Response:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    return json_reply({"error": found}, HTTPStatus.BAD_REQUEST)

@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from calstream_sandbox.gate import Desk
 from calstream_sandbox.hubspot.associations import AssociationGraph
-from calstream_sandbox.hubspot.faults import FaultQueue
-from calstream_sandbox.hubspot.journal import Journal
+from calstream_sandbox.hubspot.change_events import HUBSPOT, ChangeEvents
 from calstream_sandbox.hubspot.kinds import ObjectKind
 from calstream_sandbox.hubspot.limits import RateLimits
 from calstream_sandbox.hubspot.owners import DEFAULT_OWNERS, Owners
 from calstream_sandbox.hubspot.properties import PropertyRegistry
 from calstream_sandbox.hubspot.records import RecordStore
 from calstream_sandbox.hubspot.search import SearchIndex
+from calstream_sandbox.sender import WebhookSender
 
 
 class PortalSettings(BaseModel):
@@ -41,6 +43,7 @@ class Portal:
         token: the bearer token that requests must carry.
         settings: what a reset goes back to.
         now_seconds: the clock, as seconds since 1970; a test's own moves as the test says.
+        retry_scale: shortens the waits between the attempts of a webhook.
     """
 
     def __init__(
@@ -49,11 +52,17 @@ class Portal:
         token: str,
         settings: PortalSettings,
         now_seconds: Callable[[], float] = time.time,
+        retry_scale: float = 1.0,
     ) -> None:
         self.token = token
         self.now_seconds = now_seconds
-        self.faults = FaultQueue()
-        self.journal = Journal()
+        self.desk = Desk(now_seconds)
+        sender = WebhookSender(
+            HUBSPOT,
+            retry_scale=retry_scale,
+            now=lambda: datetime.fromtimestamp(now_seconds(), UTC),
+        )
+        self.events = ChangeEvents(self.now_ms, sender)
         self._initial_settings = settings
         self.reset()
 
@@ -74,8 +83,7 @@ class Portal:
             searches_per_second=settings.searches_per_second,
             per_day=settings.requests_per_day,
         )
-        self.faults.clear()
-        self.journal.clear()
+        self.desk.clear()
 
     def wipe(self) -> None:
         """Removes every record and association; properties, owners and settings stay."""

@@ -62,6 +62,7 @@ class Writer:
         portal, now_ms = self.portal, self.portal.now_ms()
         unique = portal.properties.unique_names(self.kind)
         record = change.record
+        before = None if record is None else record.properties
         if record is None:
             record = portal.records.add(self.kind, change.values, unique, now_ms)
         else:
@@ -70,6 +71,7 @@ class Writer:
             portal.links.add(record, link.target, link.type)
         portal.refresh_index()
         portal.index.note(self.kind, record.id, record.properties, now_ms)
+        portal.events.note(self.kind, record.id, before, record.properties)
         return record
 
     def archive(self, record: Record) -> None:
@@ -78,11 +80,13 @@ class Writer:
         self.portal.records.archive(record, now_ms)
         self.portal.links.forget(record)
         self.portal.index.note(self.kind, record.id, None, now_ms)
+        self.portal.events.note(self.kind, record.id, record.properties, None)
 
     def purge(self, record: Record) -> None:
         """Removes a record for ever, with all that is associated with it."""
         self.archive(record)
         self.portal.records.purge(record)
+        self.portal.events.note_purge(self.kind, record.id)
 
     def find(self, id_property: str | None, value: str) -> Record | None:
         """The record that an id names; raises HubSpotError 400 for a property that can't."""

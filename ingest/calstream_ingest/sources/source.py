@@ -70,10 +70,14 @@ class WebhookSource(ABC):
         name: as in the address and in the settings.
         headers: lower-case names of the headers that verification reads. They are kept with
             refused requests, so that one can be verified again; list no credential here.
+        given_by_vendor: what the vendor calls the secret, where the vendor makes it.
+        signs_address: whether the address that the sender calls is a part of what is signed.
     """
 
     name: ClassVar[str]
     headers: ClassVar[frozenset[str]]
+    given_by_vendor: ClassVar[str] = ""
+    signs_address: ClassVar[bool] = False
 
     @abstractmethod
     def authenticate(self, request: Request, secrets: Sequence[Secret]) -> Verified | Refusal:
@@ -81,6 +85,18 @@ class WebhookSource(ABC):
 
         Every secret is tried, and compared in constant time, also after one fits.
         """
+
+    def answer_challenge(self, body: bytes, secret: Secret) -> bytes | Refusal | None:
+        """The proof that this address is ours, where a body asks for one; None for a webhook.
+
+        Called after `authenticate` only, so that no stranger has anything signed. Must not raise.
+
+        Args:
+            body: the verified body.
+            secret: the one that it is signed with.
+        """
+        del body, secret
+        return None
 
     def named_workspace(self, body: bytes) -> str | None:
         """The workspace that a verified body says it is for; None where it does not say.

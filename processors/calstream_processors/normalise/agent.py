@@ -11,6 +11,7 @@ import faust
 
 from calstream_core.errors import CalstreamError, Code, RecordError, UnavailableError
 from calstream_core.kafka import partition_of
+from calstream_core.metrics import KEPT_RAW
 from calstream_core.sealing import KeyName, KeyStore
 from calstream_core.settings import Settings, WorkspaceSettings
 from calstream_engine import (
@@ -133,6 +134,8 @@ class NormaliseStage:
                     partition=partition,
                     headers=[("ce_id", observation.id.encode()), event, at],
                 )
+        for note in result.kept_raw:
+            KEPT_RAW.labels(STAGE, note.code).inc()
         if result.problems:
             # what could be used is on its way; the webhook itself is kept for the rest
             problem = result.problems[0]

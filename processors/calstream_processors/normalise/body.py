@@ -25,6 +25,7 @@ class Body:
     fields: Mapping[str, Any]
     path: str = ""
     problems: list[Problem] = field(default_factory=list)
+    kept_raw: list[Problem] = field(default_factory=list)
 
     def place(self, name: str) -> str:
         """The dotted path of a field, for messages."""
@@ -38,7 +39,7 @@ class Body:
         if not isinstance(value, dict):
             self._report(RecordError(Code.BODY_INVALID, "not an object", field=name))
             return None
-        return type(self)(value, self.place(name), self.problems)
+        return type(self)(value, self.place(name), self.problems, self.kept_raw)
 
     def required_text(self, name: str) -> str:
         """A text without which the object can't be used.
@@ -51,18 +52,26 @@ class Body:
             raise RecordError(Code.BODY_INVALID, "missing or not a text", field=self.place(name))
         return value.strip()
 
-    def text(self, name: str) -> str | None:
+    def text(self, name: str, *, most: int | None = None) -> str | None:
         """A text; None where it is null or empty.
 
+        Args:
+            name: the field.
+            most: how many characters it may have.
+
         Raises:
-            RecordError: it is something else.
+            RecordError: it is something else, or longer.
         """
         value = self.fields.get(name)
         if value is None:
             return None
         if not isinstance(value, str):
             raise RecordError(Code.BODY_INVALID, "not a text", field=self.place(name))
-        return value.strip() or None
+        text = value.strip()
+        if most is not None and len(text) > most:
+            message = f"longer than {most} characters"
+            raise RecordError(Code.TEXT_TOO_LONG, message, field=self.place(name))
+        return text or None
 
     def whole(self, name: str) -> int | None:
         """A whole number that Avro's long can hold, or None where it is null.
@@ -84,6 +93,10 @@ class Body:
         except RecordError as error:
             self._report(error)
             return None
+
+    def keep_raw(self, code: Code, name: str, message: str) -> None:
+        """Takes note of a value that can't be read and is kept as it was given."""
+        self.kept_raw.append(Problem(code, self.place(name), message))
 
     def _report(self, error: RecordError) -> None:
         place = error.field

@@ -10,6 +10,7 @@ from calstream_processors.normalise.calendar_live_consent import read_consent, r
 from calstream_processors.normalise.calendar_live_hold import read_hold, schedule
 from calstream_processors.normalise.calendar_live_reading import (
     SYSTEM,
+    Read,
     Reading,
     attendee_of,
     event_of,
@@ -18,7 +19,8 @@ from calstream_processors.normalise.calendar_live_reading import (
 )
 from calstream_processors.normalise.calendar_live_series import read_series, recurrence
 from calstream_processors.normalise.email import normalise_email
-from calstream_processors.normalise.name import normalise_name
+from calstream_processors.normalise.money import not_negative, read_amount
+from calstream_processors.normalise.name import MAX_NAME, normalise_name
 from calstream_processors.normalise.phone import normalise_phone
 from calstream_schemas.entities import NaturalId, Stamp, Values
 from calstream_schemas.observations import NO_VERSION, Fact, Observation
@@ -109,17 +111,7 @@ def _read_event(reading: Reading, data: Body) -> None:
         "booking",
         event_of(event_id),
         stamp,
-        {
-            "uid": lambda: {"uid": event.text("uid")},
-            "title": lambda: {"title": event.text("title")},
-            "schedule": partial(schedule, event),
-            "status": partial(_status, event),
-            "event_type": partial(_event_type, event),
-            "host": partial(_host, event),
-            "location": partial(_location, event),
-            "recurrence": partial(recurrence, event),
-            **({"origin": lambda: origin} if origin else {}),
-        },
+        _booking_groups(event, origin),
         same_as=hold or elsewhere,
     )
     if hold:  # it is no hold any more, and what is heard of it later finds this booking
@@ -131,6 +123,20 @@ def _read_event(reading: Reading, data: Body) -> None:
         _read_attendance(reading, event, stamp, event_id, attendee_id)
     if payment and attendee_id:
         _read_payment_object(reading, payment, event_id, attendee_id)
+
+
+def _booking_groups(event: Body, origin: Values | None) -> dict[str, Read]:
+    groups: dict[str, Read] = {
+        "uid": lambda: {"uid": event.text("uid")},
+        "title": lambda: {"title": event.text("title")},
+        "schedule": partial(schedule, event),
+        "status": partial(_status, event),
+        "event_type": partial(_event_type, event),
+        "host": partial(_host, event),
+        "location": partial(_location, event),
+        "recurrence": partial(recurrence, event),
+    }
+    return groups if origin is None else {**groups, "origin": lambda: origin}
 
 
 def _read_attendance(
@@ -162,7 +168,7 @@ def _read_attendee(reading: Reading, attendee: Body, there_at: int = 0) -> None:
             "email": partial(_email, attendee),
             "name": lambda: {"full_name": _name(attendee, "full_name")},
             "phone": partial(_phone, attendee, reading.default_country),
-            "company": lambda: {"company": attendee.text("company")},
+            "company": lambda: {"company": attendee.text("company", most=MAX_NAME)},
             "locale": lambda: {
                 "timezone": attendee.text("timezone"),
                 "locale": attendee.text("locale"),
@@ -209,7 +215,7 @@ def _read_payment_object(reading: Reading, payment: Body, event_id: str, attende
             "booking": lambda: {"booking_ref": booking},
             "attendance": lambda: {"attendance_ref": str(attendance)},
             "status": lambda: {"status": status, "failure_code": failure},
-            "amount": partial(_amount, payment),
+            "amount": partial(read_amount, payment),
             "session": lambda: {
                 "provider": payment.text("provider"),
                 "session_id": payment.text("session_id"),
@@ -231,13 +237,16 @@ def _email(attendee: Body) -> Values:
 
 
 def _name(body: Body, field: str) -> str | None:
-    text = body.text(field)
+    text = body.text(field, most=MAX_NAME)
     return normalise_name(text) if text else None
 
 
 def _phone(attendee: Body, default_country: str) -> Values:
-    raw = attendee.text("phone")
-    return {"phone": normalise_phone(raw, default_country) if raw else None, "phone_raw": raw}
+    raw = attendee.text("phone", most=MAX_NAME)
+    number = normalise_phone(raw, default_country) if raw else None
+    if raw and number is None:
+        attendee.keep_raw(Code.PHONE_UNREADABLE, "phone", "no number of any country")
+    return {"phone": number, "phone_raw": raw}
 
 
 def _status(event: Body) -> Values:
@@ -254,6 +263,7 @@ def _event_type(event: Body) -> Values:
     kind = event.child("event_type")
     if kind is None:
         return {"event_type": None, "event_kind": None, "paid": None}
+    not_negative(kind, "price_minor")
     return {
         "event_type": kind.text("slug"),
         "event_kind": kind.text("kind"),
@@ -297,14 +307,6 @@ def _read_elsewhere(
 ) -> None:
     became = event_of(event_id)
     reading.observe(event, "booking", elsewhere, stamp, {}, same_as=became, role=CRM)
-
-
-def _amount(payment: Body) -> Values:
-    amount = payment.whole("amount_minor")
-    if amount is not None and amount < 0:
-        raise RecordError(Code.BODY_INVALID, "negative", field=payment.place("amount_minor"))
-    currency = payment.text("currency")
-    return {"amount_minor": amount, "currency": currency.upper() if currency else None}
 
 
 def _answers(event: Body) -> Values:

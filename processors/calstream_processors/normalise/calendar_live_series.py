@@ -5,6 +5,7 @@ from functools import partial
 from calstream_core.errors import Code, RecordError
 from calstream_processors.normalise.body import Body
 from calstream_processors.normalise.calendar_live_reading import SYSTEM, Reading
+from calstream_processors.time.recurrence import parse_rule
 from calstream_schemas.entities import NaturalId, Stamp, Values
 from calstream_schemas.observations import NO_VERSION
 
@@ -45,8 +46,11 @@ def _rule(body: Body, event: Body) -> Values:
     exdates = body.fields.get("exdates") or []
     if not isinstance(exdates, list) or not all(isinstance(d, str) for d in exdates):
         raise RecordError(Code.BODY_INVALID, "not a list of texts", field=body.place("exdates"))
+    rrule = body.text("rrule")
+    if rrule:
+        parse_rule(rrule)  # one that can not be expanded is refused where it is said
     return {
-        "rrule": body.text("rrule"),
+        "rrule": rrule,
         "exdates": tuple(sorted(exdates)),
         "timezone": event.text("timezone"),
     }

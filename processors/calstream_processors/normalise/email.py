@@ -79,7 +79,7 @@ def email_key(address: str, policy: EmailPolicy = EXACT) -> str:
         policy: the workspace's.
     """
     local, _, domain = address.rpartition("@")
-    local = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", local).casefold())
+    local = _compared(local)
     domain = _a_labels(domain)
     if policy.ignore_plus:
         local = local.partition("+")[0] or local
@@ -91,7 +91,13 @@ def email_key(address: str, policy: EmailPolicy = EXACT) -> str:
 
 def is_role_address(address: str) -> bool:
     """Whether an address belongs to an office (`info@`), so that it says nothing of who writes."""
-    return address.partition("@")[0].partition("+")[0].casefold() in ROLE_NAMES
+    return _compared(address.rpartition("@")[0]).partition("+")[0] in ROLE_NAMES
+
+
+def _compared(local: str) -> str:
+    if local.isascii():
+        return local.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", local).casefold())
 
 
 def _a_labels(domain: str) -> str:

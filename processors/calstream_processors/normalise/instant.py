@@ -1,10 +1,10 @@
 """Points in time: from what vendors write to microseconds in UTC."""
 
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from calstream_core.clock import from_microseconds, to_microseconds
 from calstream_core.errors import Code, RecordError
+from calstream_core.zones import zone_of
 
 MAX_AHEAD_MICROSECONDS = 5 * 60 * 1_000_000
 """How far a source's clock may be ahead of ours before we stop believing it."""
@@ -33,8 +33,11 @@ def clamp(modified_at: int, received_at: int) -> int:
 
 def wall_clock(instant: int, zone: str) -> str | None:
     """The wall time of an instant in a zone, or None where there is no such zone."""
+    known = zone_of(zone)
+    if known is None:
+        return None
     try:
-        local = from_microseconds(instant).astimezone(ZoneInfo(zone))
-    except (OverflowError, ValueError, OSError, KeyError):
+        local = from_microseconds(instant).astimezone(known)
+    except (OverflowError, ValueError):
         return None
     return local.replace(tzinfo=None).isoformat(timespec="seconds")

@@ -29,6 +29,10 @@ _ASCII = {
 _MARKS_ARE_SPELLING = ("LATIN", "GREEK", "CYRILLIC")
 
 
+MAX_NAME = 255
+"""Characters of the longest name that is taken: what most CRMs keep, and more than people have."""
+
+
 def normalise_name(text: str) -> str:
     """The name in NFC, with every run of white space as one blank.
 

@@ -22,13 +22,16 @@ class Normalised:
     Attributes:
         observations: in the order in which they must be resolved.
         problems: what could not be used, though the rest was.
-        outcome: `observed`, `unknown` for a type that the contract does not name, or `erased` where
-            the key of its day was destroyed.
+        kept_raw: what could not be read and was kept as it was given; nothing is missing.
+        outcome: `observed`, `unknown` for a type that the contract does not name, `no_normaliser`
+            for a source that is verified and kept but not read yet, or `erased` where the key of
+            its day was destroyed.
     """
 
     observations: tuple[Observation, ...]
     problems: tuple[Problem, ...]
     outcome: str
+    kept_raw: tuple[Problem, ...] = ()
 
 
 Reader = Callable[[ReceivedWebhook, Body, str], tuple[list[Observation], str]]
@@ -48,14 +51,13 @@ def normalise(webhook: ReceivedWebhook, default_country: str) -> Normalised:
     """
     reader = _READERS.get(webhook.source)
     if reader is None:
-        raise RecordError(
-            Code.BODY_INVALID, f"There is no normaliser for the source {webhook.source}."
-        )
+        # it is genuine, and stays in `webhooks`: no dead letter, which would count as a fault
+        return Normalised((), (), "no_normaliser")
     if isinstance(webhook.body, Erased):
         return Normalised((), (), "erased")
     body = Body(_parse(webhook.body))
     observations, outcome = reader(webhook, body, default_country)
-    return Normalised(tuple(observations), tuple(body.problems), outcome)
+    return Normalised(tuple(observations), tuple(body.problems), outcome, tuple(body.kept_raw))
 
 
 def _parse(raw: bytes) -> dict[str, Any]:

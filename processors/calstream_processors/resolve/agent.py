@@ -6,7 +6,7 @@ Transactional: new versions, the observations that count as seen, dead letters a
 
 import gc
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import faust
 import structlog
@@ -56,20 +56,15 @@ _log = structlog.get_logger()
 
 
 def resolve_app(
-    settings: Settings,
-    bootstrap_servers: str,
-    keys: KeyStore,
-    slot: Slot,
-    handover: Handover | None = None,
+    settings: Settings, bootstrap_servers: str, stage: "ResolveStage", slot: Slot
 ) -> faust.App:
     """The app that reads `observations`; `entities` and `resolver.state` are its tables' logs.
 
     Args:
         settings: the installation's.
         bootstrap_servers: the broker.
-        keys: the key store.
+        stage: what resolves.
         slot: this worker's.
-        handover: has what a normaliser in the same process wrote.
     """
     app = create_app(
         EngineSettings(
@@ -88,7 +83,7 @@ def resolve_app(
     truth_table(app, ERASURES.name, full_name(ERASURES, settings.kafka))
     state_table(app, RESOLVER_STATE.name, full_name(RESOLVER_STATE, settings.kafka))
     source = full_name(OBSERVATIONS, settings.kafka)
-    batch_agent(app, source, name=STAGE)(ResolveStage(settings, keys, handover))
+    batch_agent(app, source, name=STAGE)(stage)
     return app
 
 
@@ -165,6 +160,15 @@ class ResolveStage:
             )
         workspace, sealer = partition.workspace(name), self._keys.sealer(name)
         return Resolution(partition, workspace, work, sealer, self._destinations).run(observation)
+
+    def due(self, now: int) -> Iterator[tuple[str, int]]:
+        """The workspaces that a tick would change, each with when its last tick was.
+
+        Args:
+            now: microseconds.
+        """
+        for partition in list(self._partitions.values()):
+            yield from partition.due(now)
 
     def committed(self, partition: int) -> None:
         """Nothing to do: `handle` has changed what is derived."""

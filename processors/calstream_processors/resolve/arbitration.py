@@ -2,7 +2,12 @@
 
 from calstream_processors.resolve.host_times import taken
 from calstream_schemas.double_booking_rules import DoubleBookingRules, Policy
-from calstream_schemas.double_bookings import DoubleBooking, DoubleBookingState, Side
+from calstream_schemas.double_bookings import (
+    DoubleBooking,
+    DoubleBookingState,
+    Side,
+    double_booking_id,
+)
 from calstream_schemas.observations import Observation
 
 BOOKED_FIRST, PRIORITY = "booked_first", "priority"
@@ -23,6 +28,7 @@ def double_booking(
     keeper, rule = _keeper(first, second, rules)
     starts, ends = zip(taken(first, rules), taken(second, rules), strict=True)
     return DoubleBooking(
+        id=double_booking_id(cause.workspace, first.key, second.key),
         workspace=cause.workspace,
         state=DoubleBookingState.OPEN,
         sides=(first, second),

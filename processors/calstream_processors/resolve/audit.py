@@ -14,6 +14,7 @@ from calstream_core.sealing import Sealer
 from calstream_processors.resolve.consequences import Change
 from calstream_schemas.audit import NOBODY, START, Link, encode_audit_entry, hash_of
 from calstream_schemas.conflicts import Conflict
+from calstream_schemas.double_bookings import DoubleBooking
 from calstream_schemas.entities import Entity, kind_of
 from calstream_schemas.entities.avro import content_hash
 from calstream_schemas.observations import DECISIONS, Fact, Observation
@@ -30,7 +31,10 @@ _MOST_CHANGES = 200
 """Versions that one entry tells of; more are told by further entries."""
 
 _MOST_CHARACTERS = 200
-_ALWAYS_TOLD = DECISIONS | {Fact.RULES, Fact.ERASE, Fact.ERASED}
+DOUBLE_BOOKING = "double booking"
+"""What stands in place of the group where two bookings overlap."""
+
+_ALWAYS_TOLD = DECISIONS | {Fact.RULES, Fact.SETTLE, Fact.ERASE, Fact.ERASED}
 
 Put = Callable[[bytes, bytes], None]
 
@@ -83,13 +87,21 @@ class Told:
 
     Attributes:
         changes: the new versions.
-        conflicts: those that were opened, changed or ended.
+        conflicts, double_bookings: those that were opened, changed or ended.
+        forgotten: entities that are no more, as they were last.
         is_refold: whether the rules stay, and entities were folded again all the same.
     """
 
     changes: list[Change] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
+    double_bookings: list[DoubleBooking] = field(default_factory=list)
+    forgotten: list[Entity] = field(default_factory=list)
     is_refold: bool = False
+
+    @property
+    def is_something(self) -> bool:
+        """Whether it did anything."""
+        return bool(self.changes or self.conflicts or self.double_bookings or self.forgotten)
 
 
 def entries_of(observation: Observation, told: Told, sealer: Sealer) -> Iterator[dict[str, Any]]:
@@ -100,19 +112,24 @@ def entries_of(observation: Observation, told: Told, sealer: Sealer) -> Iterator
         told: what it did.
         sealer: the workspace's.
     """
-    changes, conflicts = told.changes, told.conflicts
-    if not changes and not conflicts and observation.fact not in _ALWAYS_TOLD:
+    if not told.is_something and not _is_decision(observation):
         return
-    for start in range(0, max(len(changes), 1), _MOST_CHANGES):
+    changes: list[Change | Entity] = [*told.changes, *told.forgotten]
+    disputes = [_conflict(each) for each in told.conflicts]
+    disputes += [side for each in told.double_bookings for side in _sides(each)]
+    for start in range(0, max(len(changes), len(disputes), 1), _MOST_CHANGES):
         objects: dict[str, int] = {}
         its = changes[start : start + _MOST_CHANGES]
-        listed = [_change(change, observation.id, objects, sealer) for change in its]
         yield {
             **_cause(observation, Fact.REFOLD if told.is_refold else observation.fact),
+            "changes": [_change(each, observation.id, objects, sealer) for each in its],
             "objects": list(objects),
-            "changes": listed,
-            "conflicts": [] if start else [_conflict(each) for each in conflicts],
+            "conflicts": disputes[start : start + _MOST_CHANGES],
         }
+
+
+def _is_decision(observation: Observation) -> bool:
+    return observation.fact in _ALWAYS_TOLD or observation.decided_by is not None
 
 
 def _cause(observation: Observation, event: Fact) -> dict[str, Any]:
@@ -132,7 +149,19 @@ def _cause(observation: Observation, event: Fact) -> dict[str, Any]:
     }
 
 
-def _change(change: Change, cause: str, objects: dict[str, int], sealer: Sealer) -> dict[str, Any]:
+def _change(
+    change: Change | Entity, cause: str, objects: dict[str, int], sealer: Sealer
+) -> dict[str, Any]:
+    if isinstance(change, Entity):
+        return {
+            "kind": change.kind,
+            "id": change.id,
+            "version": change.version,
+            "cause": None,
+            "groups": [],
+            "before": content_hash(change, sealer),
+            "after": None,
+        }
     before, after = change.before, change.after
     its_cause = change.cause.id
     return {
@@ -179,3 +208,15 @@ def _conflict(conflict: Conflict) -> dict[str, Any]:
         "state": conflict.state,
         "rule": conflict.rule,
     }
+
+
+def _sides(found: DoubleBooking) -> Iterator[dict[str, Any]]:
+    """A double booking as it is told of each of its two sides."""
+    for side in found.sides:
+        yield {
+            "kind": side.key.kind,
+            "id": side.key.id,
+            "group": DOUBLE_BOOKING,
+            "state": found.state,
+            "rule": found.rule or found.policy,
+        }

@@ -5,19 +5,21 @@ from dataclasses import replace
 from itertools import combinations
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
-from calstream_processors.resolve.fold import Candidate, spoken_of
+from calstream_processors.resolve.fold import SETTLED, Candidate, spoken_of
 from calstream_schemas.conflicts import Conflict, ConflictState, Voice
 from calstream_schemas.entities import Entity, kind_of
-from calstream_schemas.rule_sets import RuleSet
+from calstream_schemas.rule_sets import RULES, RuleSet
 
 
 def conflicts_of(entity: Entity, rules: RuleSet) -> dict[str, Conflict]:
     """The open conflicts of an entity by group.
 
     Two systems are in conflict that spoke of a group themselves, say different things, and began
-    to say so within the rules' window. A function of the copies and the rules alone.
+    to say so within the rules' window. A function of the copies and the rules alone. What our own
+    rules say contradicts nobody.
     """
-    if len({id_.system for id_ in entity.copies}) < 2:  # noqa: PLR2004 - it takes two
+    systems = {id_.system for id_, copy in entity.copies.items() if copy.role != RULES}
+    if len(systems) < 2:  # noqa: PLR2004 - it takes two
         return {}
     window = rules.conflict_window_seconds * MICROSECONDS_PER_SECOND
     found = {}
@@ -57,9 +59,12 @@ def conflict_changes(
         if before is None or _matter(before) != _matter(conflict):
             yield conflict
     for group in sorted(known.keys() - now.keys()):
+        ended, decision = known[group], entity.decisions.get(group)
+        if decision is not None and decision.rule == SETTLED:
+            ended = replace(ended, rule=SETTLED, decided_for=decision.id)
         yield replace(
-            known[group],
-            state=_end(entity, known[group]),
+            ended,
+            state=_end(entity, ended),
             observation_id=entity.cause.observation_id,
             received_at=entity.cause.received_at,
         )
@@ -69,6 +74,7 @@ def _at_odds(spoken: list[Candidate], window: int) -> Iterable[tuple[int, int]]:
     for (i, (one, said)), (j, (other, against)) in combinations(enumerate(spoken), 2):
         if (
             one.id.system != other.id.system
+            and RULES not in (one.role, other.role)
             and said.values != against.values
             and abs(said.changed_at - against.changed_at) <= window
         ):
@@ -85,6 +91,8 @@ def _matter(conflict: Conflict) -> Conflict:
 
 
 def _end(entity: Entity, conflict: Conflict) -> ConflictState:
+    if conflict.rule == SETTLED:
+        return ConflictState.SETTLED
     group = kind_of(entity.kind).group_by_name[conflict.group].name
     held = [
         register

@@ -48,12 +48,14 @@ def _apply(copy: Copy, observation: Observation) -> Copy:
         stamp = _clamp(statement.stamp, observation.received_at, clamped)
         after = registers[group] = state(before, statement.values, stamp)
         same = same and after is before
-    gone = copy.gone or observation.fact is Fact.GONE
+    gone_at = copy.gone_at
+    if observation.fact is Fact.GONE:
+        gone_at = max(gone_at or 0, observation.occurred_at)
     remembered = tuple(sorted(clamped.items())[-MAX_CLAMPED:]) if clamped else ()
-    same = same and gone == copy.gone and remembered == copy.clamped
+    same = same and gone_at == copy.gone_at and remembered == copy.clamped
     if same:
         return copy
-    return Copy(copy.id, copy.role, registers, gone, remembered)
+    return Copy(copy.id, copy.role, registers, gone_at, remembered)
 
 
 def join_clamped(one: Clamped, other: Clamped) -> Clamped:

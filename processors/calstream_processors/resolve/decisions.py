@@ -161,6 +161,6 @@ def _joined(one: Copy, other: Copy) -> Copy:
         one.id,
         one.role,
         {name: join(one.registers.get(name), other.registers.get(name)) for name in groups},
-        one.gone or other.gone,
+        max((at for at in (one.gone_at, other.gone_at) if at is not None), default=None),
         join_clamped(one.clamped, other.clamped),
     )

@@ -15,12 +15,12 @@ from calstream_processors.resolve.workspace_state import WorkspaceState
 from calstream_schemas.double_bookings import DoubleBooking, DoubleBookingState, plain
 from calstream_schemas.entities import NaturalId, Stamp, Values
 from calstream_schemas.entities.slot import BOOKING
-from calstream_schemas.observations import NO_VERSION, Fact, Observation, Statement
+from calstream_schemas.observations import ABOUT_RULES, NO_VERSION, Observation, Statement
 from calstream_schemas.rule_sets import RuleSet
 
 KIND = "message"
 WEBHOOK_TYPE = "booking.double_booked"
-MOST_TOLD = 20
+MOST_TOLD = 10
 """Double bookings that one message lists; of more it tells the number."""
 
 _AUDIENCES: Mapping[str, str] = {"ops": "conflict", "endpoint": "arbitration"}
@@ -37,7 +37,7 @@ def double_booking_messages(
     cause = outcome.cause
     opened = [each for each in outcome.found if _is_new(each)]
     # nobody is told of what only other rules make of bookings that stood, or of what is past
-    if opened and cause.fact is not Fact.RULES:
+    if opened and cause.fact not in ABOUT_RULES:
         not_after = max(each.end for each in opened)
         if not_after > cause.received_at:
             yield from _told(cause, opened, not_after)

@@ -8,17 +8,16 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from calstream_processors.resolve.arbitration import double_booking
-from calstream_processors.resolve.host_times import HostTimes
+from calstream_processors.resolve.calendars import Calendars
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
 from calstream_schemas.double_booking_rules import DoubleBookingRules
-from calstream_schemas.double_bookings import DoubleBooking, DoubleBookingState, Side, SlotKey
+from calstream_schemas.double_bookings import DoubleBooking, DoubleBookingState, SlotKey
 from calstream_schemas.entities import Entity
-from calstream_schemas.entities.head import Head, head_of
-from calstream_schemas.entities.slot import BOOKING, BUSY, Slot
+from calstream_schemas.entities.head import Head
 from calstream_schemas.observations import Observation
-from calstream_schemas.rule_sets import RULES
 
-GONE, MOVED, OTHER_HOST, OTHER_RULES = "gone", "moved", "other_host", "rules"
+OTHER_RULES = "rules"
+"""What ended a double booking: nothing but other rules. Else it is what changed the booking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +41,18 @@ class DoubleBookings:
     def __init__(self, rules: DoubleBookingRules = CALENDAR_TO_CRM.double_booking) -> None:
         self.outcome: Outcome | None = None
         self._rules = rules
-        self._times = HostTimes(rules)
+        self._calendars = Calendars(rules)
         self._open: dict[SlotKey, dict[SlotKey, DoubleBooking]] = {}
         self._opened_by: Counter[str] = Counter()
-        self._touched: dict[SlotKey, str] = {}
 
     def use(self, rules: DoubleBookingRules) -> None:
         """Takes the rules that were in force before a restart; what is open follows from them."""
         self._rules = rules
-        self._times.use(rules)
+        self._calendars.use(rules)
 
-    def know(self, head: Head) -> None:
-        """Takes in a booking that is kept elsewhere."""
-        if head.slot is not None:
-            self._times.put(_side(head, head.slot))
+    def restored(self) -> None:
+        """Everything that is kept elsewhere was put: what is open follows from it."""
+        self._calendars.take_changes()
 
     def restore(self, found: DoubleBooking) -> None:
         """Takes note of one that was written."""
@@ -83,21 +80,13 @@ class DoubleBookings:
         """Whether one stands that an observation opened."""
         return opened_by in self._opened_by
 
-    def put(self, entity: Entity) -> None:
-        """Takes in a new version of a booking."""
-        if entity.kind != BOOKING:
-            return
-        head = head_of(entity)
-        key = SlotKey(BOOKING, head.id)
-        before = self._times.get(key)
-        after = _side(head, head.slot) if head.slot else None
-        if after == before:
-            return
-        self._touched[key] = _why(before, after, entity)
-        if after is None:
-            self._times.drop(key)
-        else:
-            self._times.put(after)
+    def put(self, head: Head) -> None:
+        """Takes in a new version of a booking or a series."""
+        self._calendars.put(head)
+
+    def drop(self, entity: Entity) -> None:
+        """Takes out a booking or a series that is no more."""
+        self._calendars.drop(entity)
 
     def settle(self, rules: DoubleBookingRules, cause: Observation) -> tuple[DoubleBooking, ...]:
         """What to write of double bookings after an observation: new, changed and ended ones.
@@ -108,22 +97,25 @@ class DoubleBookings:
         """
         if rules is not self._rules and rules != self._rules:
             self.use(rules)
-            self._touched = dict.fromkeys((*self._times, *self._open), OTHER_RULES)
-        if not self._touched:
+            self._calendars.take_changes()
+            touched = dict.fromkeys((*self._calendars.times, *self._open), OTHER_RULES)
+        else:
+            touched = self._calendars.take_changes()
+        if not touched:
             self.outcome = None
             return ()
         found = []
-        for key, why in sorted(self._touched.items()):
+        for key, why in sorted(touched.items()):
             for each in self._changes(key, why, cause):
                 self.restore(each)
                 found.append(each)
-        self._touched = {}
         self.outcome = Outcome(cause, tuple(found)) if found else None
         return tuple(found)
 
     def _changes(self, key: SlotKey, why: str, cause: Observation) -> list[DoubleBooking]:
-        side = self._times.get(key)
-        now = {each.key: each for each in self._times.at_once_with(side)} if side else {}
+        times = self._calendars.times
+        side = times.get(key)
+        now = {each.key: each for each in times.at_once_with(side)} if side else {}
         before = self._open.get(key, {})
         changes = [
             _cleared(before[each], why, cause) for each in sorted(before.keys() - now.keys())
@@ -131,27 +123,17 @@ class DoubleBookings:
         for other in sorted(now):
             assert side is not None
             found = double_booking(side, now[other], self._rules, cause)
-            known = before.get(other)
+            known = before.get(other) or self._before_booked(key, other)
             if known is not None:
                 found = replace(found, opened_by=known.opened_by, opened_at=known.opened_at)
-            if known is None or _matter(found) != _matter(known):
+            if known is None or not _same(found, known):
                 changes.append(found)
         return changes
 
-
-def _side(head: Head, slot: Slot) -> Side:
-    of_sources = (one for one in head.objects if not one.startswith(f"{RULES}/"))
-    return Side(SlotKey(BOOKING, head.id), next(of_sources), slot)
-
-
-def _why(before: Side | None, after: Side | None, entity: Entity) -> str:
-    """What would end double bookings that a new version has no part in any more."""
-    if after is None:
-        status = entity.values.get("status")
-        return status if isinstance(status, str) and status not in BUSY else GONE
-    if before is not None and before.slot.host != after.slot.host:
-        return OTHER_HOST
-    return MOVED
+    def _before_booked(self, key: SlotKey, other: SlotKey) -> DoubleBooking | None:
+        """What is known of a double booking from when an occurrence was no booking yet."""
+        expected = self._calendars.expected_as(key)
+        return self._open.get(expected, {}).get(other) if expected else None
 
 
 def _cleared(known: DoubleBooking, why: str, cause: Observation) -> DoubleBooking:
@@ -164,5 +146,13 @@ def _cleared(known: DoubleBooking, why: str, cause: Observation) -> DoubleBookin
     )
 
 
-def _matter(found: DoubleBooking) -> DoubleBooking:
-    return replace(found, opened_by="", opened_at=0, observation_id="", received_at=0)
+def _same(one: DoubleBooking, other: DoubleBooking) -> bool:
+    """Whether they say the same, whatever made it so."""
+    return (one.sides, one.start, one.end, one.policy, one.keeper, one.rule) == (
+        other.sides,
+        other.start,
+        other.end,
+        other.policy,
+        other.keeper,
+        other.rule,
+    )

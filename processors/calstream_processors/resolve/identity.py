@@ -1,6 +1,7 @@
 """Which entity an object belongs to: derived indexes over the entities of one workspace."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 from calstream_core.errors import Code, InvariantError
@@ -88,6 +89,16 @@ class IdentityIndex:
                 self._referrers.add(text, after.key)
         if after.kind == "contact":
             self._replace_contact(after)
+
+    def members(self, contact: str) -> tuple[str, ...]:
+        """The contacts that were merged into one, and those that were merged into them."""
+        return tuple(id_ for id_ in self.cluster(contact) if id_ != contact)
+
+    def forget(self, head: Head) -> None:
+        """Takes an entity out."""
+        nothing = replace(head, objects=(), targets=(), match_keys=(), merged_into=None, apart=())
+        self.replace(head, nothing)
+        self._keys.pop(head.id, None)
 
     def _replace_contact(self, after: Head) -> None:
         id_ = after.id

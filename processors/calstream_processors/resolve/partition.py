@@ -3,14 +3,18 @@
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+import structlog
+
 from calstream_core.errors import Code, InvariantError
 from calstream_core.sealing import KeyStore
+from calstream_core.zones import TZDATA_VERSION
 from calstream_engine import Work
 from calstream_processors.resolve.assignments import Assignments
 from calstream_processors.resolve.audit import AuditChain
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.refolds import Refolds, Step
 from calstream_processors.resolve.state import OpenConflicts, SeenObservations, Workspace
+from calstream_processors.resolve.ticking import kept_microseconds
 from calstream_schemas.audit import Link
 from calstream_schemas.codec import Poison, schema_of
 from calstream_schemas.conflicts import decode_conflict
@@ -19,7 +23,7 @@ from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import decode_entities, decode_entity
 from calstream_schemas.entities.head import decode_head
 from calstream_schemas.erasures import decode_erasure
-from calstream_schemas.observations import Observation
+from calstream_schemas.observations import ABOUT_RULES, Observation
 from calstream_schemas.refolds import Refold
 from calstream_schemas.resolver_state import (
     audit_writer_of,
@@ -31,6 +35,8 @@ from calstream_schemas.resolver_state import (
 from calstream_schemas.reviews import decode_review
 from calstream_schemas.rule_sets import RuleSet
 from calstream_schemas.topics import ENTITIES
+
+_log = structlog.get_logger()
 
 
 class Partition:
@@ -79,6 +85,8 @@ class Partition:
                 raise _unreadable(key.decode(errors="replace"), head)
             self.workspace(head.workspace).know(head)
             count += 1
+        for workspace in self._workspaces.values():
+            workspace.double_bookings.restored()
         return count
 
     def restore_reviews(self, reviews: Iterable[tuple[bytes, bytes]]) -> None:
@@ -136,6 +144,7 @@ class Partition:
             if workspace is not None:
                 known = self.workspace(workspace)
                 known.rules = RuleSet.decode(value)
+                tell_if_zones_differ(workspace, known.rules)
                 known.double_bookings.use(known.rules.double_booking)
             elif (assigning := workspace_of_assignments(key)) is not None:
                 self.workspace(assigning).assignments = Assignments.decode(value)
@@ -147,23 +156,39 @@ class Partition:
                 seen.append((key.decode(), int(value)))
         self.seen = SeenObservations(seen)
 
+    def due(self, now: int) -> Iterator[tuple[str, int]]:
+        """The workspaces that a tick at `now` would change, each with when its last tick was."""
+        for name, workspace in list(self._workspaces.items()):
+            first = workspace.due.first(kept_microseconds(workspace.rules))
+            if first is not None and first <= now:
+                yield name, workspace.ticked_at
+
     def step(self, observation: Observation) -> Step | None:
         """The slice of a refold that an observation asks for."""
-        return self.refolds.step(observation, partial(self._keys_of, observation.workspace))
+        if observation.fact not in ABOUT_RULES:
+            return None
+        name = observation.workspace
+        keys = partial(self._keys_of, name)
+        return self.refolds.step(observation, keys, self.workspace(name).rules)
 
-    def entities(self, workspace: Workspace, keys: Iterable[str]) -> Iterator[Entity]:
-        """Entities of a workspace, as the work has them; those that are gone are left out."""
+    def entities(self, workspace: Workspace, keys: Iterable[str]) -> dict[str, Entity]:
+        """Entities of a workspace, as the work has them; those that are gone are left out.
+
+        They are read in one go, and not held.
+        """
         table, raws = self.work[ENTITIES.name], []
+        found: dict[str, Entity] = {}
         for key in keys:
             held = workspace.entities.get(key)
             if held is not None:
-                yield held
+                found[key] = held
             elif (raw := table.get(key.encode())) is not None:
                 raws.append(raw)
         for entity in decode_entities(raws, self._keys.sealer):
             if isinstance(entity, Poison):
                 raise _unreadable("of a refold", entity)
-            yield entity
+            found[entity.key] = entity
+        return found
 
     def _keys_of(self, workspace: str) -> list[str]:
         """The keys of a workspace's entities, as the work has them."""
@@ -184,6 +209,22 @@ class Partition:
         if isinstance(entity, Poison):
             raise _unreadable(key, entity)
         return entity
+
+
+def tell_if_zones_differ(workspace: str, rules: RuleSet) -> None:
+    """Logs that a workspace's rules were made with another time zone database than is installed.
+
+    Nothing goes wrong by it: what is folded asks no database. But what has changed waits until the
+    rules are applied again.
+    """
+    if rules.tzdata != TZDATA_VERSION:
+        _log.warning(
+            "time zones differ",
+            workspace=workspace,
+            rules=rules.tzdata,
+            installed=TZDATA_VERSION,
+            hint="see `calstream rules plan`",
+        )
 
 
 def _unreadable(key: str, poison: Poison) -> InvariantError:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from calstream_schemas.observations import Fact, Observation
 from calstream_schemas.refolds import Refold
+from calstream_schemas.rule_sets import RuleSet
 
 Keys = Callable[[], Iterable[str]]
 """Gives the keys of all entities of a workspace."""
@@ -47,16 +48,25 @@ class Refolds:
         """Takes a refold over as it was left."""
         self._under_way[workspace] = Step(refold, ())
 
-    def step(self, observation: Observation, keys: Keys) -> Step | None:
+    def step(self, observation: Observation, keys: Keys, rules: RuleSet) -> Step | None:
         """What an observation asks to be done: the first slice of a refold, or the next.
 
         None where it asks for nothing, or for what was done or replaced. Changes nothing.
+
+        Args:
+            observation: which asks.
+            keys: of the workspace's entities.
+            rules: in force until now.
         """
-        if observation.fact is Fact.RULES:
-            listed = list(keys())
-            refold = Refold.begun(observation, listed)
-            return Step(refold, _sliced(refold, listed))
         found = self._under_way.get(observation.workspace)
+        if observation.rule_set is not None:
+            listed = list(keys())
+            # one that it replaces had perhaps not come to all contacts
+            restates = observation.rule_set.leads != rules.leads or (
+                found is not None and found.refold.restates
+            )
+            refold = Refold.begun(observation, listed, restates=restates)
+            return Step(refold, _sliced(refold, listed))
         if observation.fact is not Fact.REFOLD or found is None:
             return None
         if not found.refold.is_next(observation):

@@ -19,7 +19,7 @@ from calstream_processors.resolve.conflicts import conflict_changes
 from calstream_processors.resolve.consequences import Change, follow_up
 from calstream_processors.resolve.erasing import ERASURE_FACTS, erase
 from calstream_processors.resolve.matching import match_rules
-from calstream_processors.resolve.partition import Partition
+from calstream_processors.resolve.partition import Partition, tell_if_zones_differ
 from calstream_processors.resolve.questions import questions
 from calstream_processors.resolve.refold import refold
 from calstream_processors.resolve.refolds import Step
@@ -27,12 +27,15 @@ from calstream_processors.resolve.resolver import resolve
 from calstream_processors.resolve.rulebook import CONSEQUENCES
 from calstream_processors.resolve.state import Workspace
 from calstream_processors.resolve.suppression import after_dropping, suppressed_by
+from calstream_processors.resolve.ticking import burials, expiries, referring_no_more
+from calstream_processors.resolve.tombstones import bury
 from calstream_schemas.conflicts import encode_conflict
 from calstream_schemas.double_bookings import encode_double_booking
 from calstream_schemas.entities import Entity
 from calstream_schemas.entities.avro import encode_entity, entity_headers, key_of
+from calstream_schemas.entities.fields import MESSAGE
 from calstream_schemas.erasures import Erasure, encode_erasure
-from calstream_schemas.observations import ABOUT_RULES, Observation, encode_observation
+from calstream_schemas.observations import ABOUT_RULES, Fact, Observation, encode_observation
 from calstream_schemas.resolver_state import assignments_key, refold_key, rules_key
 from calstream_schemas.reviews import encode_review
 from calstream_schemas.topics import CONFLICTS, ENTITIES, ERASURES, MATCH_REVIEWS, RESOLVER_STATE
@@ -60,6 +63,7 @@ class Resolution:
         sealer: the workspace's.
         destinations: where else it writes.
         told: what becomes of it, for the audit.
+        is_replay: whether nothing happened but that entities are folded again.
     """
 
     partition: Partition
@@ -68,6 +72,7 @@ class Resolution:
     sealer: Sealer
     destinations: Destinations
     told: Told = field(default_factory=Told)
+    is_replay: bool = False
 
     def run(self, observation: Observation) -> str:
         """Resolves an observation with all that follows; returns the outcome for the metrics.
@@ -80,10 +85,14 @@ class Resolution:
         seen_key = f"{observation.workspace}/{observation.id}"
         if seen_key in self.partition.seen:
             return "duplicate"
+        self.is_replay = observation.fact in ABOUT_RULES
         step = self.partition.step(observation)
-        changes = self._apply(observation, step)
-        self._follow(changes)
-        if step is not None:
+        if observation.fact is Fact.TICK:
+            changes = self._tick(observation)
+        else:
+            changes = self._apply(observation, step)
+            self._follow(changes)
+        if step is not None and step.refold.restates:
             self._restate(observation, step)
         for entry in entries_of(observation, self.told, self.sealer):
             key = observation.workspace.encode()
@@ -94,8 +103,13 @@ class Resolution:
 
     def _apply(self, observation: Observation, step: Step | None = None) -> list[Change]:
         """Resolves one observation into the work and the state, and adds to what is told of it."""
+        return self._take(self._made(observation, step), observation, step)
+
+    def _take(
+        self, made: Sequence[Entity], observation: Observation, step: Step | None = None
+    ) -> list[Change]:
+        """Takes the versions that an observation made into the work and the state."""
         work, workspace, partition = self.work, self.workspace, self.partition
-        made = self._made(observation, step)
         rules = observation.rule_set or workspace.rules
         conflicts = [
             (conflict, self.sealer.under(key_of(entity)))
@@ -119,14 +133,35 @@ class Resolution:
             self.told.conflicts.append(conflict)
         if step is not None:
             self.told.is_refold = rules.id == workspace.rules.id
+            if not self.told.is_refold:
+                tell_if_zones_differ(observation.workspace, rules)
             workspace.rules = rules
             self._goes_on(observation, step, len(made))
         self._ask(made)
         double = workspace.double_bookings.settle(rules.double_booking, observation)
+        self.told.double_bookings += double
         work[CONFLICTS.name].put_all(
             (each.key.encode(), encode_double_booking(each), None) for each in double
         )
         return changes
+
+    def _tick(self, tick: Observation) -> list[Change]:
+        """Does what is due at a recorded instant: entities expire, or are forgotten."""
+        workspace, done = self.workspace, list[Change]()
+        for expired in expiries(workspace, workspace.due, tick):
+            changes = self._apply_drawn(expired)
+            self._follow(changes)
+            done += changes
+        for burial in burials(workspace, workspace.due, tick, workspace.rules):
+            bury(burial, workspace, self.partition.conflicts, self.work)
+            self.told.forgotten += burial.gone
+            self.work.count("forgotten")
+            made = referring_no_more(workspace, burial.referrers, tick, workspace.rules)
+            changes = self._take(list(made), tick)
+            self._follow(changes)
+            done += changes
+        workspace.ticked_at = max(workspace.ticked_at, tick.occurred_at)
+        return done
 
     def _made(self, observation: Observation, step: Step | None) -> Sequence[Entity]:
         workspace = self.workspace
@@ -141,9 +176,9 @@ class Resolution:
             return ()
         rules = observation.rule_set or workspace.rules
         entities = self.partition.entities(workspace, step.keys)
-        made = list(refold(workspace, entities, rules, step.refold.cause))
+        made = list(refold(workspace, entities.values(), rules, step.refold.cause))
         for entity in made:
-            workspace.get(entity.key)  # the indexes must know what goes
+            workspace.hold(entities[entity.key])  # the indexes must know what goes
         return made
 
     def _follow(self, changes: Sequence[Change]) -> None:
@@ -158,7 +193,7 @@ class Resolution:
             self.work[RESOLVER_STATE.name].put(key, workspace.assignments.encode())
 
     def _apply_drawn(self, drawn: Observation) -> list[Change]:
-        if self._is_dropped(drawn):
+        if self._is_dropped(drawn) or self._is_message_of_replay(drawn):
             return []
         try:
             return self._apply(drawn)
@@ -171,7 +206,7 @@ class Resolution:
         """Says of the contacts of a slice what the rules for leads say now."""
         workspace, prefix = self.workspace, f"{cause.workspace}/contact/"
         keys = [key for key in step.keys if key.startswith(prefix)]
-        contacts = self.partition.entities(workspace, keys)
+        contacts = self.partition.entities(workspace, keys).values()
         for drawn in restate(workspace, contacts, workspace.rules, cause):
             self._follow(self._apply_drawn(drawn))
             workspace.trim(HELD_ENTITIES)
@@ -221,6 +256,14 @@ class Resolution:
             return False
         self._put_erasure(after_dropping(workspace, erasure, observation))
         return True
+
+    def _is_message_of_replay(self, drawn: Observation) -> bool:
+        """Whether somebody would be told of what only other rules or other code make of it."""
+        return (
+            self.is_replay
+            and drawn.kind == MESSAGE.name
+            and self.workspace.index.find(drawn.kind, drawn.natural_id) is None
+        )
 
     def _put_erasure(self, erasure: Erasure) -> None:
         self.work[ERASURES.name].put(erasure.key.encode(), encode_erasure(erasure))

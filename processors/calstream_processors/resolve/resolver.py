@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from calstream_core.errors import Code, RecordError
+from calstream_processors.resolve.automation.source import with_source
 from calstream_processors.resolve.copies import apply
 from calstream_processors.resolve.decisions import decide
 from calstream_processors.resolve.ladder import match
@@ -11,10 +12,12 @@ from calstream_processors.resolve.versions import cause_of, living, pointing_at,
 from calstream_processors.resolve.workspace_state import WorkspaceState
 from calstream_schemas.entities import Entity, NaturalId, entity_id, entity_key, kind_of
 from calstream_schemas.entities.head import LEARNED
-from calstream_schemas.observations import DECISIONS, Observation
-from calstream_schemas.rule_sets import RuleSet
+from calstream_schemas.observations import DECIDERS, DECISIONS, Observation
+from calstream_schemas.rule_sets import ROLES, RuleSet
 
 __all__ = ["WorkspaceState", "resolve"]
+
+_HEARD = frozenset({*ROLES, DECIDERS})
 
 
 def resolve(state: WorkspaceState, observation: Observation, rules: RuleSet) -> tuple[Entity, ...]:
@@ -23,11 +26,18 @@ def resolve(state: WorkspaceState, observation: Observation, rules: RuleSet) -> 
     The caller writes them in this order, then takes them into the state.
 
     Raises:
-        RecordError: the observation is about an entity that does not exist, or it is a decision
-            that can't be carried out.
+        RecordError: the observation is about an entity that does not exist, its system has a role
+            that no rule knows, or it is a decision that can't be carried out.
     """
     if observation.fact in DECISIONS:
         return decide(state, observation, rules)
+    if observation.role not in _HEARD:
+        raise RecordError(
+            Code.SOURCE_WITHOUT_RULE,
+            f"No rule says what the word of {observation.natural_id.system} counts:"
+            f" there is no role {observation.role!r}.",
+            hint="docs/ownership.md lists the roles.",
+        )
     id_ = identify(state, observation, rules)
     before = state.get(entity_key(observation.workspace, observation.kind, id_))
     if before is None and observation.about is not None:
@@ -85,6 +95,8 @@ def _next_version(
     copies = apply(old, observation)
     if copies is old:
         return None
+    if observation.kind == "contact":
+        copies = with_source(id_, copies, observation, rules.leads)
     known = before or Entity(
         workspace=observation.workspace,
         kind=observation.kind,

@@ -58,6 +58,7 @@ def rule_set_of(name: str, workspace: WorkspaceSettings, sinks: Collection[str] 
         conflict_window_seconds=asked.conflict_window_seconds,
         ignore_plus_addresses=asked.ignore_plus_addresses,
         ignore_dots=asked.ignore_dots,
+        tombstone_after_days=asked.tombstone_after_days,
         leads=lead_rules_of(asked),
         double_booking=double_booking_rules_of(asked.double_booking),
     )

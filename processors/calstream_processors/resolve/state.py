@@ -7,6 +7,7 @@ from itertools import takewhile
 from calstream_core.clock import MICROSECONDS_PER_SECOND
 from calstream_processors.resolve.assignments import Assignments
 from calstream_processors.resolve.double_bookings import DoubleBookings
+from calstream_processors.resolve.due import DueTimes
 from calstream_processors.resolve.erasures import Erasures
 from calstream_processors.resolve.identity import IdentityIndex
 from calstream_processors.resolve.ownership import CALENDAR_TO_CRM
@@ -34,6 +35,8 @@ class Workspace:
 
     Attributes:
         rules: those that were observed last; until then the default pattern's.
+        due: when its entities are due.
+        ticked_at: the instant of the last tick that was handled, microseconds; not kept.
 
     Args:
         index: empty; it is filled by `know` and `put`.
@@ -46,7 +49,9 @@ class Workspace:
         self.reviews = OpenReviews()
         self.assignments = Assignments()
         self.double_bookings = DoubleBookings()
+        self.due = DueTimes()
         self.rules = CALENDAR_TO_CRM
+        self.ticked_at = 0
         self.entities: dict[str, Entity] = {}
         self._fetch = fetch
 
@@ -57,20 +62,34 @@ class Workspace:
             self.entities[key] = held  # the last in the dictionary is the one asked for last
         return held
 
+    def hold(self, entity: Entity) -> None:
+        """Takes the newest version of an entity that was read elsewhere."""
+        self.entities.setdefault(entity.key, entity)
+
     def know(self, head: Head) -> None:
         """Takes an entity into the index that is kept elsewhere."""
         self.index.replace(None, head)
-        self.double_bookings.know(head)
+        self.double_bookings.put(head)
+        self.due.put(head)
 
     def put(self, entity: Entity) -> Entity | None:
         """Takes a new version in; returns the one before it, held since it was asked for."""
         before = self.entities.pop(entity.key, None)
-        self.index.replace(head_of(before) if before else None, head_of(entity))
+        head = head_of(entity)
+        self.index.replace(head_of(before) if before else None, head)
         if entity.kind == "contact":
             self.assignments.replace(before, entity)
-        self.double_bookings.put(entity)
+        self.due.put(head)
+        self.double_bookings.put(head)
         self.entities[entity.key] = entity
         return before
+
+    def forget(self, entity: Entity) -> None:
+        """Takes an entity out that is no more."""
+        self.entities.pop(entity.key, None)
+        self.index.forget(head_of(entity))
+        self.double_bookings.drop(entity)
+        self.due.drop(entity.key)
 
     def trim(self, most: int) -> None:
         """Holds no more than so many entities, those that were asked for last."""
@@ -97,6 +116,10 @@ class OpenConflicts:
         of_entity.pop(conflict.group, None)
         if not of_entity:
             self._open.pop(conflict.entity_key, None)
+
+    def drop(self, entity_key: str) -> None:
+        """Forgets those of an entity."""
+        self._open.pop(entity_key, None)
 
 
 class SeenObservations:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from calstream_processors.resolve.erasures import people_of
 from calstream_processors.resolve.matching import keys_of_statements, match_rules
 from calstream_processors.resolve.workspace_state import WorkspaceState
-from calstream_schemas.entities import NaturalId, entity_key, kind_of
+from calstream_schemas.entities import KINDS, NaturalId, entity_key, kind_of
 from calstream_schemas.erasures import Erasure, ErasureState, OptOut
 from calstream_schemas.observations import DECISIONS, Fact, Observation, sealed_with
 from calstream_schemas.rule_sets import RuleSet
@@ -22,8 +22,8 @@ def suppressed_by(
     state: WorkspaceState, observation: Observation, rules: RuleSet
 ) -> Erasure | None:
     """The erasure because of which a fact is dropped; None if it is to be resolved."""
-    if observation.rule_set is not None or observation.fact in DECISIONS:
-        return None  # a decision on somebody who was erased is refused
+    if observation.kind not in KINDS or observation.fact in DECISIONS:
+        return None  # it says nothing of anybody; a decision on somebody who was erased is refused
     if observation.about is not None:
         return _of_entity(state, observation)
     erasure = _erasure_of(state, observation, rules)

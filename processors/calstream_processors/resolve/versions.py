@@ -9,7 +9,7 @@ from calstream_processors.resolve.workspace_state import WorkspaceState
 from calstream_schemas.entities import Cause, Copy, Entity, NaturalId, Values, entity_id, kind_of
 from calstream_schemas.entities.head import LEARNED
 from calstream_schemas.observations import Observation
-from calstream_schemas.rule_sets import RuleSet
+from calstream_schemas.rule_sets import RULES, RuleSet
 
 
 def cause_of(observation: Observation) -> Cause:
@@ -43,12 +43,33 @@ def with_copies(
         values=values,
         decisions=decisions,
         references=_references(state, before.workspace, before.kind, values),
+        deleted_at=_deleted_at(before, copies.values(), cause),
         match_keys=(
             _match_keys(state, before.kind, copies.values(), values, rules)
             if before.erasing_since is None
             else ()
         ),
     )
+
+
+def _deleted_at(before: Entity, copies: Iterable[Copy], cause: Cause) -> int | None:
+    """Since when nobody has it: each object is gone, or was only ever written by ourselves."""
+    gone = False
+    for copy in copies:
+        if copy.gone:
+            gone = True
+        elif _stands(copy):
+            return None
+    if not gone:
+        return None
+    return cause.received_at if before.deleted_at is None else before.deleted_at
+
+
+def _stands(copy: Copy) -> bool:
+    """Whether an object that is not gone is somebody's own. One without a word is yet to speak."""
+    if copy.role == RULES:
+        return False
+    return not copy.registers or not all(each.by_self for each in copy.registers.values())
 
 
 def pointing_at(

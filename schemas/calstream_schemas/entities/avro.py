@@ -11,6 +11,7 @@ from calstream_schemas import codec
 from calstream_schemas.cells import read_values
 from calstream_schemas.codec import Decoded, Poison
 from calstream_schemas.entities.cells import ENCODED_FROM, encode_cells
+from calstream_schemas.entities.due import expires_at
 from calstream_schemas.entities.fields import CONTACT, KINDS, Kind, kind_of
 from calstream_schemas.entities.head import targets_of
 from calstream_schemas.entities.model import (
@@ -58,6 +59,8 @@ def encode_entity(entity: Entity, sealer: Sealer) -> bytes:
             "targets": targets_of(entity),
             "match_keys": entity.match_keys,
             "merge": _merge_to_avro(entity.merge) if entity.merge else None,
+            "expires_at": expires_at(entity),
+            "deleted_at": entity.deleted_at,
             "apart": entity.apart,
             **slot_to_avro(entity),
             "created_at": entity.created_at,
@@ -185,6 +188,7 @@ def _entity(kind: Kind, body: dict[str, Any], sealer: Sealer) -> Entity:
         apart=tuple(body["apart"]),
         erasing_since=body["erasing_since"],
         erased_at=body["erased_at"],
+        deleted_at=body["deleted_at"],
     )
 
 
@@ -222,7 +226,7 @@ def _copy_from_avro(kind: Kind, item: dict[str, Any], sealer: Sealer) -> Copy:
         id=NaturalId(item["system"], item["object_type"], item["object_id"]),
         role=item["role"],
         registers=registers,
-        gone=item["gone"],
+        gone_at=item["gone_at"],
         clamped=tuple((each["modified_at"], each["received_at"]) for each in item["clamped"]),
     )
 

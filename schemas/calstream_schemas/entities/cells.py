@@ -10,7 +10,7 @@ from calstream_core.sealing import Seal
 from calstream_schemas.cells import Format, formats, stamp_bytes, write_cells
 from calstream_schemas.entities.fields import kind_of
 from calstream_schemas.entities.model import Copy, Entity
-from calstream_schemas.wire import END, FALSE, NULL, TRUE, items, long, text, word
+from calstream_schemas.wire import END, NULL, items, long, text, word
 
 ENCODED_FROM = "copies"
 """The first of the record's fields that are encoded here."""
@@ -51,7 +51,7 @@ def encode_cells(entity: Entity, seal: Seal) -> bytes:
 def _copy(kind: str, copy: Copy, seal: Seal, out: list[bytes]) -> None:
     id_ = copy.id
     out += (word(id_.system), word(id_.object_type), text(id_.object_id), word(copy.role))
-    out.append(TRUE if copy.gone else FALSE)
+    out.append(NULL if copy.gone_at is None else _PRESENT + long(copy.gone_at))
     out.append(items([long(modified_at) + long(at) for modified_at, at in copy.clamped]))
     group_places = _group_places(kind)
     if copy.registers:

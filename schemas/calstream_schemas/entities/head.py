@@ -13,13 +13,17 @@ from fastavro.schema import parse_schema
 
 from calstream_core.errors import Code
 from calstream_schemas.codec import Poison, schema_of
+from calstream_schemas.entities.due import expires_at
 from calstream_schemas.entities.fields import KINDS, kind_of
 from calstream_schemas.entities.model import Entity, entity_key
 from calstream_schemas.entities.slot import (
     BOOKING,
+    SERIES,
     Occurrence,
+    SeriesRule,
     Slot,
     occurrence_of,
+    series_rule_of,
     slot_from_avro,
     slot_of,
 )
@@ -31,7 +35,7 @@ object is. Every other kind's id follows from what its system calls it."""
 _INDEXED = LEARNED | {"attendance"}
 """Kinds that are asked who refers to them."""
 
-_LAST_FIELDS = ("occurrence", "apart")  # of bookings; of all other kinds
+_LAST_FIELDS = ("occurrence", "rule", "apart")  # of bookings, series, all other kinds
 _KIND_BY_RECORD = {kind.record: kind.name for kind in KINDS.values()}
 
 
@@ -45,7 +49,9 @@ class Head:
         match_keys: see `Entity`.
         merged_into: the id of the entity that it was merged into.
         apart: see `Entity`.
+        expires_at, deleted_at: when it is due; see `entities.due`.
         slot, occurrence: of a booking the time that it takes, and its place in a series.
+        rule: of a series what it says of its occurrences.
     """
 
     workspace: str
@@ -56,8 +62,11 @@ class Head:
     match_keys: tuple[bytes, ...]
     merged_into: str | None
     apart: tuple[str, ...]
+    expires_at: int | None = None
+    deleted_at: int | None = None
     slot: Slot | None = None
     occurrence: Occurrence | None = None
+    rule: SeriesRule | None = None
 
     @property
     def key(self) -> str:
@@ -76,8 +85,11 @@ def head_of(entity: Entity) -> Head:
         match_keys=entity.match_keys,
         merged_into=entity.merge.into if entity.merge else None,
         apart=entity.apart,
+        expires_at=expires_at(entity),
+        deleted_at=entity.deleted_at,
         slot=slot_of(entity) if entity.kind == BOOKING else None,
         occurrence=occurrence_of(entity) if entity.kind == BOOKING else None,
+        rule=series_rule_of(entity) if entity.kind == SERIES else None,
     )
 
 
@@ -112,6 +124,8 @@ def decode_head(raw: bytes) -> Head | Poison:
         tuple(body["match_keys"]),
         merge["into"] if merge else None,
         tuple(body["apart"]),
+        body["expires_at"],
+        body["deleted_at"],
         *slot_from_avro(body),
     )
 

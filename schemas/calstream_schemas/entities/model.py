@@ -97,7 +97,8 @@ class Copy:
 
     Attributes:
         role: what the system is to us: `calendar`, `crm`, `payments`, `meetings`, `rules`.
-        gone: the object no longer exists there. What it said still counts.
+        gone_at: when the object was last said to exist there no longer, microseconds; None if it
+            never was. What it said still counts.
         clamped: the times of change that lay in the future when we first heard of them, and when
             that was, by time; statements of that time count as of then.
     """
@@ -105,8 +106,20 @@ class Copy:
     id: NaturalId
     role: str
     registers: Mapping[str, Register] = field(default_factory=dict)
-    gone: bool = False
+    gone_at: int | None = None
     clamped: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the object does not exist there: its system has said nothing later than that.
+
+        A later word brings it back, an older one that comes late does not. What Calstream wrote is
+        no such word.
+        """
+        if self.gone_at is None:
+            return False
+        said = (r.modified_at for r in self.registers.values() if not r.by_self)
+        return self.gone_at >= max(said, default=0)
 
 
 @record
@@ -160,6 +173,7 @@ class Entity:
         apart: ids of contacts of which somebody said that they are other people.
         erasing_since: when it was asked to erase what is personal here; None once it is done.
         erased_at: when what was personal here was last erased.
+        deleted_at: since when, microseconds, no system has it any more; None while one does.
     """
 
     workspace: str
@@ -177,6 +191,7 @@ class Entity:
     apart: tuple[str, ...] = ()
     erasing_since: int | None = None
     erased_at: int | None = None
+    deleted_at: int | None = None
 
     @property
     def key(self) -> str:

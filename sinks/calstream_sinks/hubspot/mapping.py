@@ -15,6 +15,7 @@ from calstream_sinks.hubspot.transforms import (
     OUTCOME,
     PHONE,
     TEXT,
+    WHOLE,
     Transform,
 )
 
@@ -84,6 +85,8 @@ ROWS: tuple[Row, ...] = (
     Row(CONTACT, "name", ("full_name",), ("firstname", "lastname"), NAME),
     Row(CONTACT, "phone", ("phone", "phone_raw"), ("phone",), PHONE),
     Row(CONTACT, "company", ("company",), ("company",), TEXT),
+    Row(CONTACT, "lead_source", ("lead_source",), ("calstream_lead_source",), TEXT),
+    Row(CONTACT, "lead_score", ("lead_score",), ("calstream_lead_score",), WHOLE),
     Row(CONTACT, "lead_status", ("lead_status",), ("hs_lead_status",), TEXT),
     Row(CONTACT, "lifecycle", ("lifecycle",), ("lifecyclestage",), TEXT),
     Row(CONTACT, "owner", ("owner_id",), ("hubspot_owner_id",), TEXT),
@@ -129,6 +132,19 @@ PROPERTIES: tuple[Property, ...] = (
         "external_source_id",
         label="Attendee id",
         description="The attendee's id in calendar.live. Written by Calstream.",
+    ),
+    Property(
+        CONTACT,
+        "calstream_lead_source",
+        label="Lead source (Calstream)",
+        description="What brought the person, by Calstream's rules. Written by Calstream.",
+    ),
+    Property(
+        CONTACT,
+        "calstream_lead_score",
+        "number",
+        label="Lead score (Calstream)",
+        description="How promising the answers of the forms are. Written by Calstream.",
     ),
     Property(BOOKING, "hs_timestamp", "datetime"),
     Property(BOOKING, "hs_meeting_title"),

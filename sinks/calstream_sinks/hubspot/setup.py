@@ -81,6 +81,10 @@ def _raise_if_failed(answer: dict[str, Any] | Failure) -> dict[str, Any]:
     return answer
 
 
+_FIELD_TYPES = {"string": "text", "number": "number"}
+"""How HubSpot shows a property of ours, by its type."""
+
+
 def _fault(object_type: str, wanted: Property, found: dict[str, Any] | None) -> Finding | None:
     name = f"{object_type}.{wanted.name}"
     if found is None or found.get("archived"):
@@ -122,7 +126,7 @@ def _definition(item: Property) -> dict[str, Any]:
         "description": item.description,
         "groupName": PROPERTY_GROUP,
         "type": item.type,
-        "fieldType": "select" if item.options else "text",
+        "fieldType": "select" if item.options else _FIELD_TYPES[item.type],
         "hasUniqueValue": item.unique,
     }
     if item.options:

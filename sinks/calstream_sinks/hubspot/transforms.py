@@ -17,6 +17,7 @@ Texts = tuple[str | None, ...]
 OurValues = tuple[Value, ...]
 
 _E164 = re.compile(r"\+[1-9]\d{1,14}")
+_WHOLE = re.compile(r"-?\d{1,15}(\.0*)?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOCATION_KINDS = frozenset({"zoom", "phone", "in_person", "other"})
 
@@ -104,6 +105,17 @@ def _read_instant(texts: Texts) -> OurValues:
     return () if microseconds is None and clean(texts[0]) else (microseconds,)
 
 
+def _write_whole(values: OurValues) -> Texts:
+    return (str(values[0]) if isinstance(values[0], int) else None,)
+
+
+def _read_whole(texts: Texts) -> OurValues:
+    text = clean(texts[0])
+    if text is None:
+        return (None,)
+    return (int(text.partition(".")[0]),) if _WHOLE.fullmatch(text) else ()
+
+
 def _write_name(values: OurValues) -> Texts:
     words = (_text(values[0]) or "").split()
     return (words[0] if words else None, " ".join(words[1:]) or None)
@@ -152,6 +164,7 @@ def _read_location(texts: Texts) -> OurValues:
 
 TEXT = Transform("as it is", _write_text, _read_text)
 INSTANT = Transform("ISO 8601, UTC", _write_instant, _read_instant)
+WHOLE = Transform("as a number", _write_whole, _read_whole)
 NAME = Transform("first word, the other words", _write_name, _read_name)
 PHONE = Transform("E.164, else as it was given", _write_phone, _read_phone)
 OUTCOME = Transform(

@@ -65,19 +65,19 @@ def decide(
         ledger: the sink's entry for the entity.
         held: what the vendor holds according to its copy.
         written: what the vendor told us it holds after this process's last write, if there was
-            one: fresher than the copy, which comes round through the resolver.
+            one, with what somebody changed there since; fresher than the rest of the copy, which
+            comes round through the resolver.
     """
     if ledger is None:
         return Write(projection.fields)
     parked = ledger.state in {LedgerState.INTENT, LedgerState.RETRY}
     not_before = ledger.due_at or 0 if parked else 0
-    if ledger.state is LedgerState.INTENT:
-        return Write(projection.fields, outcome_unknown=True, not_before=not_before)
     given_up = ledger.state is LedgerState.DEAD and not ledger.waiting_for
     if given_up and ledger.operation_id == operation:
         return Nothing()
-    if ledger.external_id is None:
-        return Write(projection.fields, not_before=not_before)
+    unknown = ledger.state is LedgerState.INTENT
+    if unknown or ledger.external_id is None:
+        return Write(projection.fields, outcome_unknown=unknown, not_before=not_before)
     edited = {
         name: value
         for name, value in projection.fields.items()
@@ -86,7 +86,20 @@ def decide(
     if ledger.state is LedgerState.DONE and ledger.projection_hash == hash_:
         return Write(edited) if edited else Nothing()
     fields = edited | _differing(projection, held, written)
+    if not fields and not projection.links and ledger.state is LedgerState.DONE:
+        return Nothing()  # what changed is the vendor's own word
     return Write(fields, not_before=not_before)
+
+
+def own_words(projection: Projection, held: Held, written: FieldValues | None) -> frozenset[str]:
+    """The fields that somebody set at the vendor as we want them, and that we have not changed."""
+    return frozenset(
+        name
+        for name in held.edited
+        if name in projection.fields
+        and held.fields.get(name) == projection.fields[name]
+        and (written is None or written.get(name) == projection.fields[name])
+    )
 
 
 def _differing(

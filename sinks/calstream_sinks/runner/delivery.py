@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
@@ -19,7 +19,6 @@ from calstream_sinks.api import (
     Applied,
     Change,
     Deferred,
-    FieldValues,
     Found,
     Held,
     Missing,
@@ -28,25 +27,23 @@ from calstream_sinks.api import (
     Refused,
     Waiting,
 )
-from calstream_sinks.runner.decision import Nothing, decide, operation_id, projection_hash
+from calstream_sinks.runner.decision import (
+    Nothing,
+    decide,
+    operation_id,
+    own_words,
+    projection_hash,
+)
 from calstream_sinks.runner.erasing import Erasing
+from calstream_sinks.runner.job import Job
 from calstream_sinks.runner.journal import Burial, Journal
+from calstream_sinks.runner.last_written import LastWritten
 from calstream_sinks.runner.learned import AnySink, Learned, copy_at
 from calstream_sinks.runner.retry import HORIZON_SECONDS, backoff_seconds
-from calstream_sinks.runner.survivors import first_to_write, ledger_of
+from calstream_sinks.runner.survivors import first_to_write, ledger_of, other_holder
 from calstream_sinks.runner.view import AskedView, LocalView
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A change with what the ledger will need to know of it."""
-
-    change: Change
-    hash: str
-    before: LedgerEntry | None
-    needs: frozenset[str]
 
 
 class Delivery:
@@ -78,8 +75,7 @@ class Delivery:
             sink_id, sink, view=view, schedule=schedule, journal=journal, now=now
         )
         self._jitter = random.Random()  # noqa: S311 - spreads load, guards nothing
-        # what the vendor told us it holds after our last write
-        self._written: dict[str, FieldValues] = {}
+        self._written = LastWritten(sink)
         # the first cause that is not settled yet, so that waiting counts as delay
         self._unsettled: dict[str, Cause] = {}
         # what a resync asked for: its delay says nothing of live traffic
@@ -89,7 +85,7 @@ class Delivery:
 
     def forget(self, key: str) -> None:
         """Drops what is remembered of a key: it belongs to another worker, or was rewritten."""
-        self._written.pop(key, None)
+        self._written.forget(key)
         self._unsettled.pop(key, None)
         self._replayed.discard(key)
 
@@ -145,9 +141,12 @@ class Delivery:
             return
         await self._die(entity, ledger, Code.RECORD_FAILED, type(error).__name__, "")
 
-    async def _prepare(self, key: str) -> _Job | None:
+    async def _prepare(self, key: str) -> Job | None:
         entity = self._view.entity(key)
-        if entity is None or (entity.erased_at is not None and entity.kind == "contact"):
+        if entity is None:
+            await self._forget_entity(key)
+            return None
+        if entity.erased_at is not None and entity.kind == "contact":
             return None
         if entity.merge is not None:
             await self._leave_to_survivor(entity)
@@ -167,8 +166,14 @@ class Delivery:
         ledger = ledger_of(entity, self._view, self._sink_id)
         known = self._view.ledger(key)
         if known is not None and (ledger is None or ledger.external_id != known.external_id):
-            self._written.pop(key, None)  # what was written last was written to another object
+            self._written.forget(key)  # what was written last was written to another object
         return self._job(entity, wanted, ledger, frozenset(view.asked - {key}))
+
+    async def _forget_entity(self, key: str) -> None:
+        """Removes the ledger entry of an entity that is no more."""
+        self.forget(key)
+        if self._view.ledger(key) is not None:
+            await self._journal.commit(entries={key: None})
 
     async def _leave_to_survivor(self, entity: Entity) -> None:
         """Writes nothing for an entity that is another one: that one is written."""
@@ -187,11 +192,11 @@ class Delivery:
         wanted: Projection,
         ledger: LedgerEntry | None,
         needs: frozenset[str],
-    ) -> _Job | None:
+    ) -> Job | None:
         key = entity.key
-        written = self._written.get(key)
         external_id = ledger.external_id if ledger else None
         copy = copy_at(entity, self._sink_id, external_id)
+        written = self._written.fields(key, entity.kind, copy)
         if external_id is not None and copy is None and written is None:
             # what was found there is on its way through the resolver; writing before it is
             # folded could overwrite what somebody entered at the vendor
@@ -202,7 +207,12 @@ class Delivery:
         held = self._sink.held(entity.kind, copy) if copy else Held()
         operation = operation_id(self._sink_id, entity, hash_)
         decision = decide(
-            wanted, hash_=hash_, operation=operation, ledger=ledger, held=held, written=written
+            wanted,
+            hash_=hash_,
+            operation=operation,
+            ledger=ledger,
+            held=held,
+            written=written,
         )
         if isinstance(decision, Nothing):
             SINK_DELIVERIES.labels(self._sink_id, "unchanged").inc()
@@ -221,7 +231,8 @@ class Delivery:
             external_id=external_id,
             outcome_unknown=decision.outcome_unknown,
         )
-        return _Job(change, hash_, ledger, needs)
+        own = own_words(wanted, held, written)
+        return Job(change, hash_, ledger, needs, own)
 
     def _waits_for_itself(self, entity: Entity, ledger: LedgerEntry) -> bool:
         """Whether the version in which something learned is folded has not come yet."""
@@ -251,13 +262,15 @@ class Delivery:
         if (self._view.ledger(for_key), self._view.entity(for_key)) != seen:
             self._schedule.add(entity.key)  # it moved meanwhile, when nobody was known to wait
 
-    async def _deliver(self, jobs: Sequence[_Job]) -> None:
+    async def _deliver(self, jobs: Sequence[Job]) -> None:
         now = self._now()
         due_at = now + int(self._sink.settle_seconds * MICROSECONDS_PER_SECOND)
         await self._journal.commit(
             # once for all attempts: an announcement is a version of the entity
             observations=[
-                self._learned.announced(job.change, now) for job in jobs if not _attempts(job)
+                self._learned.announced(job.change, now, job.own)
+                for job in jobs
+                if not job.attempts
             ],
             entries={
                 job.change.entity.key: self._entry(
@@ -265,8 +278,8 @@ class Delivery:
                     job.before,
                     LedgerState.INTENT,
                     operation_id=job.change.operation_id,
-                    attempts=_attempts(job) + 1,
-                    first_attempt_at=_first_attempt_at(job) or now,
+                    attempts=job.attempts + 1,
+                    first_attempt_at=job.first_attempt_at or now,
                     due_at=due_at,
                 )
                 for job in jobs
@@ -282,11 +295,12 @@ class Delivery:
         entries = {}
         for job, snapshot in applied:
             key = job.change.entity.key
-            self._written[key] = snapshot.fields
+            self._written.put(key, snapshot)
             entries[key] = self._done(job, snapshot.external_id, after)
         await self._journal.commit(
             observations=[
-                self._learned.applied(job.change, snapshot, after) for job, snapshot in applied
+                self._learned.applied(job.change, snapshot, after, job.own)
+                for job, snapshot in applied
             ],
             entries=entries,
         )
@@ -326,7 +340,7 @@ class Delivery:
         _log.warning("outcome unknown", sink=self._sink_id, seconds=time.perf_counter() - started)
         return [Deferred(Code.OUTCOME_UNKNOWN, fault, unknown=True)] * len(changes)
 
-    def _done(self, job: _Job, external_id: str, now: int) -> LedgerEntry:
+    def _done(self, job: Job, external_id: str, now: int) -> LedgerEntry:
         entity = job.change.entity
         cause = self._unsettled.pop(entity.key, entity.cause)
         SINK_DELIVERIES.labels(self._sink_id, "applied").inc()
@@ -342,18 +356,23 @@ class Delivery:
             operation_id=job.change.operation_id,
             external_id=external_id,
             projection_hash=job.hash,
-            attempts=_attempts(job) + 1,
+            attempts=job.attempts + 1,
             received_at=cause.received_at,
             confirmed_at=now,
         )
 
-    async def _not_applied(self, job: _Job, outcome: Outcome) -> None:
+    async def _not_applied(self, job: Job, outcome: Outcome) -> None:
         entity = job.change.entity
         key = entity.key
         if isinstance(outcome, Found):
+            id_ = outcome.snapshot.external_id
+            if other := other_holder(entity, id_, self._view, self._sink_id):
+                why, operation = f"the object is that of {other}", job.change.operation_id
+                await self._die(entity, job.before, Code.OBJECT_TAKEN, why, operation)
+                return
             SINK_DELIVERIES.labels(self._sink_id, "found").inc()
             found = self._learned.found(entity, outcome.snapshot, self._now())
-            await self._hold(job, found, external_id=outcome.snapshot.external_id)
+            await self._hold(job, found, external_id=id_)
         elif isinstance(outcome, Missing):
             SINK_DELIVERIES.labels(self._sink_id, "missing").inc()
             assert job.change.external_id is not None
@@ -372,7 +391,7 @@ class Delivery:
         elif isinstance(outcome, Deferred):
             await self._defer(job, outcome)
 
-    async def _hold(self, job: _Job, learned: Observation, *, external_id: str | None) -> None:
+    async def _hold(self, job: Job, learned: Observation, *, external_id: str | None) -> None:
         """Waits for the entity's own next version, in which what was learned is folded."""
         entity = job.change.entity
         entry = self._entry(entity, job.before, LedgerState.WAITING, waiting_for=entity.key)
@@ -382,10 +401,11 @@ class Delivery:
         if newest is not None and newest.version > entity.version:
             self._schedule.add(entity.key)
 
-    async def _defer(self, job: _Job, outcome: Deferred) -> None:
+    async def _defer(self, job: Job, outcome: Deferred) -> None:
         entity, now = job.change.entity, self._now()
-        first = _first_attempt_at(job) or now
-        attempts = _attempts(job) + 1
+        self._written.doubt(entity.key, job.change.fields.keys())
+        first = job.first_attempt_at or now
+        attempts = job.attempts + 1
         SINK_RETRIES.labels(self._sink_id, outcome.code).inc()
         if outcome.code is Code.RATE_LIMITED and outcome.retry_after_seconds is not None:
             asked = int(outcome.retry_after_seconds * MICROSECONDS_PER_SECOND)
@@ -466,15 +486,3 @@ class Delivery:
             confirmed_at=before.confirmed_at if before else None,
         )
         return replace(base, **changes)  # type: ignore[arg-type]  # names are checked at run time
-
-
-def _attempts(job: _Job) -> int:
-    """Attempts so far at the same operation."""
-    before = job.before
-    same = before is not None and before.operation_id == job.change.operation_id
-    in_progress = before is not None and before.state in {LedgerState.INTENT, LedgerState.RETRY}
-    return before.attempts if before is not None and same and in_progress else 0
-
-
-def _first_attempt_at(job: _Job) -> int | None:
-    return job.before.first_attempt_at if job.before is not None and _attempts(job) else None

@@ -63,10 +63,12 @@ class Journal:
         self,
         *,
         observations: Iterable[Observation] = (),
-        entries: Mapping[str, LedgerEntry] | None = None,
+        entries: Mapping[str, LedgerEntry | None] | None = None,
         buried: Iterable[Burial] = (),
     ) -> None:
         """Writes what a step brings: one transaction for each partition that it touches.
+
+        An entry that is None is removed from the ledger.
 
         Raises:
             FencedError: a partition is another worker's now; nothing of it counts.
@@ -79,7 +81,7 @@ class Journal:
             self._observe(self._work(works, observation.workspace), observation)
         for key, entry in (entries or {}).items():
             work = self._work(works, key.split("/", 1)[0])
-            work[LEDGER].put(key.encode(), encode_ledger_entry(entry))
+            work[LEDGER].put(key.encode(), None if entry is None else encode_ledger_entry(entry))
         burials = list(buried)
         for burial in burials:
             self._bury(self._work(works, burial.entity.workspace), burial)

@@ -1,6 +1,7 @@
 """What a sink tells the resolver: announcements, results, what it found, what is gone. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from calstream_schemas.entities import Copy, Entity, NaturalId, Register, Stamp, Values
 from calstream_schemas.observations import (
@@ -13,7 +14,8 @@ from calstream_schemas.observations import (
 from calstream_sinks.api import Change, Sink, SinkConfig, Snapshot
 
 AnySink = Sink[SinkConfig]
-_PROVISIONAL = "~"  # an object without an id yet; the resolver drops it once there is a real one
+PROVISIONAL = "~"
+"""First letter of the id of an object without one yet; the resolver drops it for a real one."""
 
 
 class Learned:
@@ -23,20 +25,24 @@ class Learned:
         self._sink_id = sink_id
         self._sink = sink
 
-    def announced(self, change: Change, now: int) -> Observation:
+    def announced(self, change: Change, now: int, own: frozenset[str]) -> Observation:
         """What is about to be written; an echo of it then is not taken for the vendor's word.
+
+        Where the write only repeats the vendor's own word (`own`), the word stays the vendor's.
+        Taken for ours it would count no longer, and the truth would fall back to what it replaced.
 
         It is stamped just after what the vendor last said, by the vendor's clock and not by ours:
         an edit that somebody makes there next is newer, whichever clock is ahead.
         """
         entity = change.entity
-        ours = self._sink.statements(entity.kind, change.projection.fields, change.fields.keys())
         copy = copy_at(entity, self._sink_id, change.external_id)
         known = copy.registers if copy else {}
+        touched = change.fields.keys() - own
+        ours = self._sink.statements(entity.kind, change.projection.fields, touched)
         return self._observation(
             entity,
             Fact.ANNOUNCE,
-            object_id=change.external_id or f"{_PROVISIONAL}{entity.id}",
+            object_id=change.external_id or f"{PROVISIONAL}{entity.id}",
             event=f"{change.operation_id}/{now}",
             statements=tuple(
                 _statement(group, values, _after(known.get(group)), by_self=True)
@@ -45,10 +51,13 @@ class Learned:
             now=now,
         )
 
-    def applied(self, change: Change, snapshot: Snapshot, now: int) -> Observation:
+    def applied(
+        self, change: Change, snapshot: Snapshot, now: int, own: frozenset[str]
+    ) -> Observation:
         """What the vendor made of a write: ours where we wrote, its own word elsewhere."""
         entity, at = change.entity, snapshot.modified_at
-        ours = self._sink.statements(entity.kind, snapshot.fields, change.fields.keys())
+        touched = change.fields.keys() - own
+        ours = self._sink.statements(entity.kind, snapshot.fields, touched)
         theirs = {g: v for g, v in self._news(entity, snapshot).items() if g not in ours}
         return self._observation(
             entity,
@@ -75,10 +84,13 @@ class Learned:
         )
 
     def gone(self, entity: Entity, external_id: str, now: int) -> Observation:
-        """The vendor no longer has the object."""
-        return self._observation(
+        """The vendor no longer has the object: later than all that it said of it."""
+        copy = copy_at(entity, self._sink_id, external_id)
+        said = (register.modified_at for register in copy.registers.values()) if copy else ()
+        gone = self._observation(
             entity, Fact.GONE, object_id=external_id, event="gone", statements=(), now=now
         )
+        return replace(gone, occurred_at=max(now, *said, 0))
 
     def _news(self, entity: Entity, snapshot: Snapshot) -> dict[str, Values]:
         """The groups of a snapshot that differ from what the vendor's copy says.

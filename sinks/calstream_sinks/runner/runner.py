@@ -197,10 +197,12 @@ class SinkRunner:
         self._live.add(partition)
         for ours in self._view.keys({partition}, self._sink.manifest.kinds):
             self._schedule.add(ours)
+        for ours in self._view.left_over(partition, self._sink.manifest.kinds):
+            self._schedule.add(ours)  # it was forgotten while nobody looked
 
     def changed(self, partition: int, batch: Batch) -> None:
         """Takes new versions in, and looks at whom they affect."""
-        records = ((record.key() or b"", record.value()) for record in batch)
+        records = [(record.key() or b"", record.value()) for record in batch]
         entities = self._decoded([(key, value) for key, value in records if value is not None])
         for entity in entities:
             if self._view.put_entity(partition, entity):
@@ -208,6 +210,18 @@ class SinkRunner:
                 for affected in {*self._sink.affected(entity), *self._view.waiting_for(key)}:
                     self._delivery.caused(affected, entity.cause)
                     self._schedule.add(affected)
+        for raw_key, value in dict(records).items():
+            if value is None and self._wanted(name := raw_key.decode(errors="replace")):
+                self._forgotten(name)
+
+    def _forgotten(self, key: str) -> None:
+        """Takes a tombstone in, and looks at whom it affects."""
+        affected = self._view.waiting_for(key)
+        self._view.drop_entity(key)
+        if kind_of_key(key) in self._sink.manifest.kinds:
+            affected |= {key}
+        for each in affected:
+            self._schedule.add(each)
 
     def released(self, partition: int) -> None:
         """Forgets a partition that another worker owns now."""

@@ -1,4 +1,4 @@
-"""Whose object is whose after contacts were merged, or a merge was undone.
+"""Whose object is whose: after contacts were merged, a merge was undone, or one was found.
 
 The ledger says which object of the vendor an entity has. A merge and an unmerge move objects from
 one entity to another without a write; what the ledger says is read in their light.
@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from calstream_schemas.entities import Entity
 from calstream_schemas.ledger import LedgerEntry, LedgerState
-from calstream_sinks.runner.learned import copy_at
+from calstream_sinks.runner.learned import PROVISIONAL, copy_at
 from calstream_sinks.runner.view import LocalView
 
 
@@ -32,7 +32,28 @@ def ledger_of(entity: Entity, view: LocalView, sink_id: str) -> LedgerEntry | No
             and copy_at(entity, sink_id, theirs.external_id) is not None
         ):
             return replace(_without_object(theirs), external_id=theirs.external_id)
-    return entry
+    return _with_object_of_copy(entity, entry, sink_id)
+
+
+def _with_object_of_copy(
+    entity: Entity, entry: LedgerEntry | None, sink_id: str
+) -> LedgerEntry | None:
+    """The entry with the object that the system itself told of, or was said to have made it in.
+
+    Somebody made it there, so it is never made a second time.
+    """
+    if entry is not None and entry.waiting_for == entity.key:
+        return entry  # what the sink has just learned of it is not folded yet
+    told = [
+        copy.id.object_id
+        for copy in entity.copies_of(sink_id)
+        if not copy.gone and not copy.id.object_id.startswith(PROVISIONAL)
+    ]
+    if not told:
+        return entry
+    if entry is None:
+        entry = LedgerEntry(LedgerState.DONE, entity_version=0, operation_id="", updated_at=0)
+    return replace(entry, external_id=min(told))
 
 
 def first_to_write(entity: Entity, view: LocalView, sink_id: str) -> str | None:
@@ -44,6 +65,20 @@ def first_to_write(entity: Entity, view: LocalView, sink_id: str) -> str | None:
     owner = _owner(entity, entry, view, sink_id) if entry is not None else None
     theirs = view.ledger(owner) if owner is not None else None
     return owner if theirs is not None and theirs.projection_hash is None else None
+
+
+def other_holder(entity: Entity, external_id: str, view: LocalView, sink_id: str) -> str | None:
+    """The key of another entity that has an object, so that this one must not adopt it.
+
+    An object that is among the entity's own copies is its own, whatever a ledger still says.
+    """
+    if copy_at(entity, sink_id, external_id) is not None:
+        return None
+    for key in view.holding(entity.key, external_id):
+        other = view.entity(key)
+        if key != entity.key and (other is None or other.merge is None):
+            return key
+    return None
 
 
 def _owner(entity: Entity, entry: LedgerEntry, view: LocalView, sink_id: str) -> str | None:

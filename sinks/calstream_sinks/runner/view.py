@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
-from calstream_schemas.entities import Entity, Merge, entity_key
+from calstream_schemas.entities import Entity, Merge, entity_key, kind_of_key
 from calstream_schemas.ledger import LedgerEntry
 
 
@@ -17,6 +17,7 @@ class LocalView:
         self._referring: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._waiting: dict[str, set[str]] = defaultdict(set)
         self._members: dict[str, set[str]] = defaultdict(set)
+        self._holding: dict[tuple[str, str], set[str]] = defaultdict(set)
 
     def entity(self, key: str) -> Entity | None:
         """The newest version of an entity, if it is known."""
@@ -48,6 +49,10 @@ class LocalView:
             found += [member, *self.merged_into(member)]
         return found
 
+    def holding(self, like: str, external_id: str) -> list[str]:
+        """The keys whose ledger entries name an object, of the workspace and kind of a key."""
+        return sorted(self._holding.get(_object(like, external_id), ()))
+
     def keys(self, partitions: Collection[int], kinds: Collection[str]) -> Iterator[str]:
         """The keys of these partitions and kinds."""
         for partition in partitions:
@@ -75,16 +80,34 @@ class LocalView:
             self._referring[field, id_].add(entity.key)
         return True
 
+    def drop_entity(self, key: str) -> None:
+        """Forgets an entity that is no more; its ledger entry stays until somebody removes it."""
+        known = self._entities.pop(key, None)
+        if known is not None:
+            self._forget_references(known)
+
+    def left_over(self, partition: int, kinds: Collection[str]) -> list[str]:
+        """The keys of ledger entries of these kinds whose entities are no more."""
+        return [
+            key
+            for key in sorted(self._partition_keys[partition])
+            if key in self._ledger and key not in self._entities and kind_of_key(key) in kinds
+        ]
+
     def put_ledger(self, partition: int, key: str, entry: LedgerEntry | None) -> None:
         """Takes a ledger entry in; None removes it."""
         known = self._ledger.pop(key, None)
         if known is not None and known.waiting_for:
             self._waiting[known.waiting_for].discard(key)
+        if known is not None and known.external_id is not None:
+            self._release(key, known.external_id)
         if entry is not None:
             self._ledger[key] = entry
             self._partition_keys[partition].add(key)
             if entry.waiting_for:
                 self._waiting[entry.waiting_for].add(key)
+            if entry.external_id is not None:
+                self._holding[_object(key, entry.external_id)].add(key)
 
     def drop_partition(self, partition: int) -> None:
         """Forgets a partition that another worker owns now."""
@@ -94,11 +117,21 @@ class LocalView:
                 self._forget_references(known)
             self.put_ledger(partition, key, None)
 
+    def _release(self, key: str, external_id: str) -> None:
+        held = _object(key, external_id)
+        self._holding[held].discard(key)
+        if not self._holding[held]:
+            del self._holding[held]
+
     def _forget_references(self, entity: Entity) -> None:
         for field, id_ in entity.references.items():
             self._referring[field, id_].discard(entity.key)
         if entity.merge is not None:
             self._members[_survivor_key(entity, entity.merge)].discard(entity.key)
+
+
+def _object(key: str, external_id: str) -> tuple[str, str]:
+    return key.rpartition("/")[0], external_id
 
 
 def _survivor_key(entity: Entity, merge: Merge) -> str:

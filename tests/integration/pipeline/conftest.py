@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -124,11 +125,17 @@ class Process:
         assert self._child is not None
         return self._child.exited.result(PATIENCE_SECONDS)
 
-    def another(self, port: int) -> "Process":
-        """The same process once more, with a health listener of its own."""
+    def another(self, port: int, **environment: str) -> "Process":
+        """The same process once more, with a health listener and variables of its own."""
         listen = f"127.0.0.1:{port}"
         argv = (*self._spec.argv[:-1], listen)  # where it listens is said last
-        spec = replace(self._spec, argv=argv, health=f"http://{listen}/healthz", name="another")
+        spec = replace(
+            self._spec,
+            argv=argv,
+            environment={**self._spec.environment, **environment},
+            health=f"http://{listen}/healthz",
+            name=f"another-{port}",
+        )
         return Process(spec, self._log.parent)
 
     def close(self) -> None:
@@ -336,6 +343,27 @@ class HubSpot:
             headers={"Authorization": "Bearer pat-sandbox"},
             trust_env=False,
         ).raise_for_status()
+
+    def add_owner(self, email: str) -> str:
+        """A user of the CRM to whom records can belong; the owner's id."""
+        body = [{"email": email, "firstName": "", "lastName": ""}]
+        id_: str = self._ask("POST", "owners", body)["results"][0]["id"]
+        return id_
+
+    def add_meeting(self, title: str, start: datetime) -> str:
+        """As a user of the CRM makes a meeting; its id."""
+        moment = start.isoformat().replace("+00:00", "Z")
+        answer = httpx.post(
+            f"{self.process.url}/hubspot/crm/objects/2026-09/meetings",
+            json={
+                "properties": {"hs_timestamp": moment, "hs_meeting_title": title},
+                "associations": [],
+            },
+            headers={"Authorization": "Bearer pat-sandbox"},
+            trust_env=False,
+        )
+        id_: str = answer.raise_for_status().json()["id"]
+        return id_
 
     def faults_left(self) -> int:
         return len(self._ask("GET", "faults")["faults"])

@@ -165,6 +165,36 @@ def test_going_back_to_the_rules_of_before_changes_the_truth_again(
     assert installation.end(PROCESSORS_DEAD) == 0
 
 
+def test_a_person_settles_a_conflict_and_it_stays_settled_until_a_system_speaks_anew(
+    installation: Installation,
+) -> None:
+    installation.observe(_crm_says(_contact(installation)[-1], company={"company": "Southwind"}))
+    eventually(lambda: any(c[:2] == ("company", "open") for c in _conflicts(installation)))
+    key = _contact(installation)[-1].key
+    listed = _run(installation, "conflict", "list", "acme")["conflicts"]
+    (of_company,) = (each for each in listed if each["group"] == "company")
+    assert [v["values"]["company"] for v in of_company["voices"]] == ["Northwind", "Southwind"]
+
+    words = ("conflict", "settle", key, "company", "--for")
+    refused = _run(installation, *words, "zoom", status=2)
+    assert "calendar_live, hubspot" in refused["message"]
+    assert not _run(installation, *words, "calendar_live")["done"]
+    assert _run(installation, *words, "calendar_live", "--yes", "--by", "dana")["done"]
+    (ended,) = _run(installation, "conflict", "show", key, "company")
+    assert (ended["state"], ended["rule"]) == ("settled", "settled")
+    again = _run(installation, *words, "hubspot", "--yes", status=65)
+    assert again["code"] == "conflict-not-open"
+
+    installation.processors.kill()
+    installation.processors.start().until_ready()
+    version = _contact(installation)[-1].version
+    installation.observe(_crm_says(_contact(installation)[-1], company={"company": "Southwind"}))
+    eventually(lambda: _contact(installation)[-1].version == version + 1)
+    assert _contact(installation)[-1].values["company"] == "Northwind"
+    installation.observe(_crm_says(_contact(installation)[-1], company={"company": "Westwind"}))
+    eventually(lambda: _contact(installation)[-1].values["company"] == "Westwind")
+
+
 def test_without_a_resolver_the_command_says_that_the_rules_wait(
     installation: Installation,
 ) -> None:

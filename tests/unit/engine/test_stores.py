@@ -41,6 +41,16 @@ def test_the_engine_s_own_keys_are_kept_and_not_listed(stores: StoreFactory) -> 
     store.close()
 
 
+def test_keys_are_listed_by_their_prefix_in_order(stores: StoreFactory) -> None:
+    store = stores.open("t", 0, keep_seconds=60)
+    names = [b"b/2", b"a/1", b"b/1", b"b", b"b/10", b"c/1", RESERVED + b"b/3"]
+    store.apply([(name, b"") for name in names], 1)
+    assert list(store.keys(b"b/")) == [b"b/1", b"b/10", b"b/2"]
+    assert list(store.keys(b"")) == sorted(names[:-1])
+    assert list(store.keys(b"d")) == []
+    store.close()
+
+
 def test_a_store_that_is_reset_is_empty(stores: StoreFactory) -> None:
     store = stores.open("t", 0, keep_seconds=60)
     store.apply([(RESERVED + b"position/x", b"5"), (b"a", b"1")], 9)
@@ -87,7 +97,7 @@ def test_state_that_was_left_too_long_ago_is_not_trusted(
     store.apply([(b"a", b"1")], 9)
     store.close()
     now = time.time()
-    monkeypatch.setattr(rocks_module.time, "time", lambda: now + 59)  # type: ignore[attr-defined]  # the module it looks at
+    monkeypatch.setattr(rocks_module.time, "time", lambda: now + 30)  # type: ignore[attr-defined]  # the module it looks at
     again = stores.open("t", 0, keep_seconds=60)
     assert again.get(b"a") == b"1"
     again.close()

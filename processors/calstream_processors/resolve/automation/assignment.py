@@ -60,4 +60,7 @@ def released(contact: Entity, cause: Observation) -> Iterator[Observation]:
         if not copy.gone:
             drawn = said_by_rules(cause, contact.kind, copy.id, [], about=contact.id)
             gone = observation_id(SYSTEM, cause.id, Fact.GONE, copy.id)
-            yield replace(drawn, id=gone, fact=Fact.GONE)
+            # the owner may have been said before the lead was given: it is taken back after that
+            given_at = max(register.modified_at for register in copy.registers.values())
+            at = max(drawn.occurred_at, given_at)
+            yield replace(drawn, id=gone, fact=Fact.GONE, occurred_at=at)

@@ -1,5 +1,7 @@
 """The message that somebody is worth a call at once. Pure."""
 
+from collections.abc import Iterator
+
 import orjson
 
 from calstream_core.clock import MICROSECONDS_PER_SECOND
@@ -22,7 +24,7 @@ def high_score(
     *,
     has_owner: bool,
     cause: Observation,
-) -> Observation | None:
+) -> Iterator[Observation]:
     """The message that a form has lifted a person over the threshold; once for each attendance.
 
     Args:
@@ -35,7 +37,7 @@ def high_score(
     natural_id = NaturalId(SYSTEM, KIND, f"high_score/{attendance.id}")
     id_ = entity_id(attendance.workspace, KIND, natural_id)
     if state.get(entity_key(attendance.workspace, KIND, id_)) is not None:
-        return None
+        return
     content = {
         "score": sum(row.points for row in held),
         "because": [{"field": row.field, "points": row.points} for row in held],
@@ -49,7 +51,7 @@ def high_score(
         "status": {"status": "due"},
     }
     statements = [statement(group, values, cause) for group, values in groups.items()]
-    return said_by_rules(cause, KIND, natural_id, statements)
+    yield said_by_rules(cause, KIND, natural_id, statements)
 
 
 def _deadline(state: WorkspaceState, attendance: Entity, cause: Observation) -> int:

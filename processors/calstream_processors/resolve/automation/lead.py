@@ -1,4 +1,4 @@
-"""What the rules say of people who book: source, score, owner; and that a score is high. Pure."""
+"""What the rules say of people who book: score, owner, and that a score is high. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +12,7 @@ from calstream_processors.resolve.automation.assignment import (
 )
 from calstream_processors.resolve.automation.high_score import high_score
 from calstream_processors.resolve.automation.scoring import answered_at, answers_of, matches
+from calstream_processors.resolve.automation.source import source_of
 from calstream_processors.resolve.automation.word import Wanted, news
 from calstream_processors.resolve.consequences import SYSTEM, Change
 from calstream_processors.resolve.workspace_state import WorkspaceState
@@ -27,13 +28,14 @@ def leads(
     """Draws what follows for contacts from changes of attendances. A `Consequence`."""
     given: Counter[Turn] = Counter()
     done: set[str] = set()
+    asked = bool(rules.leads.scoring or rules.leads.assignees)
     for change in changes:
         after = change.after
         if after.kind == "contact":
             yield from released(after, change.cause)
-        if after.kind != "attendance" or not _matters(change):
+        if not asked or after.kind != "attendance" or not _matters(change):
             continue
-        for id_ in _people(change) - done:
+        for id_ in sorted(_people(change) - done):
             done.add(id_)
             contact = state.get(entity_key(after.workspace, "contact", id_))
             if contact is not None and contact.merge is None:
@@ -53,8 +55,9 @@ def restate(
     """
     for contact in contacts:
         if contact.merge is None:
-            attendances = _attendances(state, contact)
-            wanted = _wanted(rules.leads, attendances, _held(rules.leads, attendances))
+            answered = _attendances(state, contact) if rules.leads.scoring else ()
+            score = _score(_held(rules.leads, answered))
+            wanted: Wanted = {"lead_source": source_of(contact.copies, rules.leads), **score}
             yield from news(cause, contact, wanted)
 
 
@@ -93,10 +96,9 @@ def _lead(
     attendance, cause = change.after, change.cause
     is_theirs = attendance.references.get("contact_ref") == contact.id
     # without a scoring table it takes no look at their other attendances
-    all_count = bool(rules.scoring) or not is_theirs
-    attendances = _attendances(state, contact) if all_count else [attendance]
+    attendances = _attendances(state, contact) if rules.scoring else []
     held = _held(rules, attendances)
-    yield from news(cause, contact, _wanted(rules, attendances, held))
+    yield from news(cause, contact, _score(held))
     has_owner = contact.values.get("owner_id") is not None
     if _is_booked(change) and is_theirs and needs_owner(contact):
         owner_id = next_owner(rules, state.assignments, given)
@@ -106,9 +108,8 @@ def _lead(
             yield assigned(contact, owner_id, rules, cause)
     if _is_lifted(contact, held, rules) and not change.refolded:
         newest = max(attendances, key=lambda each: (answered_at(each), each.id))
-        message = high_score(state, newest, held or [], has_owner=has_owner, cause=cause)
-        if message is not None:
-            yield message
+        if newest.values.get("status") != "cancelled":
+            yield from high_score(state, newest, held or [], has_owner=has_owner, cause=cause)
 
 
 def _attendances(state: WorkspaceState, contact: Entity) -> list[Entity]:
@@ -129,13 +130,9 @@ def _held(rules: LeadRules, attendances: Sequence[Entity]) -> list[ScoringRule] 
     return matches(rules.scoring, answers) if answers else None
 
 
-def _wanted(
-    rules: LeadRules, attendances: Sequence[Entity], held: list[ScoringRule] | None
-) -> Wanted:
-    return {
-        "lead_source": {"lead_source": rules.source} if rules.source and attendances else None,
-        "lead_score": None if held is None else {"lead_score": sum(row.points for row in held)},
-    }
+def _score(held: list[ScoringRule] | None) -> Wanted:
+    score = None if held is None else {"lead_score": sum(row.points for row in held)}
+    return {"lead_score": score}
 
 
 def _is_booked(change: Change) -> bool:

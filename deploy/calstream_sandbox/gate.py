@@ -1,37 +1,68 @@
-"""What every request to the vendor passes before its handler: journal, faults, token, limits."""
+"""What every request to a vendor passes before its handler: the journal and the faults."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from calstream_sandbox.hubspot.errors import rate_limited, trouble, unauthorised
-from calstream_sandbox.hubspot.faults import Fault, Strike
-from calstream_sandbox.hubspot.journal import Asked
-from calstream_sandbox.hubspot.portal import Portal
-from calstream_sandbox.hubspot.replies import json_reply
-from calstream_sandbox.hubspot.times import record_time
+from calstream_sandbox.faults import Fault, FaultQueue, Strike
+from calstream_sandbox.journal import Asked, Journal
 
 _HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
 _BROKEN_LENGTH = 1000  # more than what is sent, so that the connection ends before the body does
 
 
-class Gate:
-    """An ASGI layer around the vendor's routes."""
+class Desk:
+    """What a vendor keeps beside its state: faults to come, and what was asked.
 
-    def __init__(self, app: ASGIApp, portal: Portal) -> None:
+    Args:
+        now_seconds: the vendor's clock, as seconds since 1970.
+    """
+
+    def __init__(self, now_seconds: Callable[[], float]) -> None:
+        self.now_seconds = now_seconds
+        self.faults = FaultQueue()
+        self.journal = Journal()
+
+    def clear(self) -> None:
+        """No faults, no counts."""
+        self.faults.clear()
+        self.journal.clear()
+
+
+class Gate:
+    """An ASGI layer around a vendor's application.
+
+    Args:
+        app: admits and answers requests.
+        desk: the vendor's.
+        error_reply: the error in the vendor's form that a fault asks for.
+        media_type: of the vendor's replies, for one that is cut in half.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        desk: Desk,
+        error_reply: Callable[[Fault], Response],
+        media_type: str = "application/json",
+    ) -> None:
         self._app = app
-        self._portal = portal
+        self._desk = desk
+        self._error_reply = error_reply
+        self._media_type = media_type.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; other scopes go through untouched."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        started = self._portal.now_seconds()
-        strike = self._portal.faults.take(scope["method"], path)
+        path = path_below(scope)
+        started = self._desk.now_seconds()
+        strike = self._desk.faults.take(scope["method"], path)
         status = 0
 
         async def noted_send(message: Message) -> None:
@@ -42,14 +73,14 @@ class Gate:
 
         try:
             if strike is None:
-                await self._admit(scope, receive, noted_send, path)
+                await self._app(scope, receive, noted_send)
             else:
-                await self._spoil(strike, scope, receive, noted_send, path)
+                await self._spoil(strike, scope, receive, noted_send)
         finally:
-            now = self._portal.now_seconds()
-            self._portal.journal.add(
+            now = self._desk.now_seconds()
+            self._desk.journal.add(
                 Asked(
-                    at=record_time(int(started * 1000)),
+                    at=_stamp(started),
                     method=scope["method"],
                     path=path,
                     status=status,
@@ -58,39 +89,16 @@ class Gate:
                 )
             )
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
-        portal, now = self._portal, self._portal.now_seconds()
-        headers = dict(scope["headers"])
-        if headers.get(b"authorization", b"").decode("latin-1") != f"Bearer {portal.token}":
-            reply = json_reply(unauthorised().body(), HTTPStatus.UNAUTHORIZED)
-            await reply(scope, receive, send)
-            return
-        search = path.endswith("/search")
-        policy = portal.limits.refusal(now, search=search)
-
-        async def counted_send(message: Message) -> None:
-            if message["type"] == "http.response.start" and not search:
-                message["headers"] = [*message["headers"], *portal.limits.headers(now)]
-            await send(message)
-
-        if policy is None:
-            await self._app(scope, receive, counted_send)
-        else:
-            reply = json_reply(rate_limited(policy).body(), HTTPStatus.TOO_MANY_REQUESTS)
-            await reply(scope, receive, counted_send)
-
-    async def _spoil(
-        self, strike: Strike, scope: Scope, receive: Receive, send: Send, path: str
-    ) -> None:
+    async def _spoil(self, strike: Strike, scope: Scope, receive: Receive, send: Send) -> None:
         fault = strike.fault
         if fault.latency_seconds:
             await strike.delay(fault.latency_seconds)
         if not fault.effective:
-            await self._admit(scope, receive, send, path)
+            await self._app(scope, receive, send)
             return
         body = b""
         if fault.carries_out:
-            body = await self._carry_out(scope, receive, path)
+            body = await self._carry_out(scope, receive)
         if fault.hang_seconds is not None:
             await _hang(strike, receive, fault.hang_seconds)
         if fault.hang_seconds is not None or fault.applied_then_dropped:
@@ -99,27 +107,29 @@ class Gate:
             await _answer(send, HTTPStatus.OK, b"text/html; charset=utf-8", _HTML)
         elif fault.malformed:
             half = body[: len(body) // 2] or b'{"status":'
-            await _answer(send, HTTPStatus.OK, b"application/json;charset=utf-8", half)
+            await _answer(send, HTTPStatus.OK, self._media_type, half)
         else:
-            await _error_reply(fault)(scope, receive, send)
+            await self._error_reply(fault)(scope, receive, send)
 
-    async def _carry_out(self, scope: Scope, receive: Receive, path: str) -> bytes:
+    async def _carry_out(self, scope: Scope, receive: Receive) -> bytes:
         parts: list[bytes] = []
 
         async def keep(message: Message) -> None:
             parts.append(message.get("body", b""))
 
-        await self._admit(scope, receive, keep, path)
+        await self._app(scope, receive, keep)
         return b"".join(parts)
 
 
-def _error_reply(fault: Fault) -> Any:
-    status = HTTPStatus(fault.status or HTTPStatus.BAD_GATEWAY)
-    too_many = status is HTTPStatus.TOO_MANY_REQUESTS
-    error = rate_limited(fault.policy_name) if too_many else trouble(status)
-    wait = fault.retry_after_seconds
-    headers = {} if wait is None else {"retry-after": str(wait)}
-    return json_reply(error.body(), status, headers)
+def path_below(scope: Scope) -> str:
+    """The path of a request below the vendor's base URL."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def _stamp(seconds: float) -> str:
+    at = datetime.fromtimestamp(int(seconds * 1000) / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def _answer(send: Send, status: int, content_type: bytes, body: bytes) -> None:

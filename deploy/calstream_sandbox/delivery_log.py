@@ -1,16 +1,20 @@
 """The delivery log: what was sent, how often, and what came of it."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import orjson
 
-from calstream_sandbox.calendar_live.body import stamp
-
 KEPT = timedelta(days=30)
 MAX_KEPT = 50_000  # finished deliveries; the demo and the benches send many
+
+
+def stamp(time: datetime) -> str:
+    """A moment in UTC, with three decimals and a Z."""
+    text = time.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"
 
 
 class DeliveryState(StrEnum):
@@ -126,6 +130,6 @@ def _identity(raw_body: bytes) -> tuple[str | None, str | None]:
         return None, None
     if not isinstance(body, dict):
         return None, None
-    found = [body.get(name) for name in ("id", "type")]
+    found = [body.get("id"), body.get("type", body.get("event"))]
     event_id, event_type = (one if isinstance(one, str) else None for one in found)
     return event_id, event_type

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-_EFFECTS = ("status", "applied_then_dropped", "html", "hang_seconds", "malformed")
+_EFFECTS = ("status", "error", "applied_then_dropped", "html", "hang_seconds", "malformed")
 
 
 class Fault(BaseModel):
@@ -18,7 +18,10 @@ class Fault(BaseModel):
         skip: how many matching requests pass unharmed first.
         count: how many matching requests it hits after that.
         applied: the request is carried out before the fault shows.
-        status: the reply is an error with this status; 429 carries `policy_name`.
+        status: the reply is an error with this status; 429 carries `policy_name`, or what the
+            vendor says most often where that is empty.
+        error: the reply is an error of this name, at a vendor whose errors have names (Slack).
+        retry_after: the header `Retry-After` in any form, in place of seconds.
         applied_then_dropped: the request is carried out, then the connection breaks in the reply.
         html: 200 with a page of HTML, as a proxy gives; not carried out unless `applied`.
         hang_seconds: no reply for so long, or until the client goes away; then a broken connection.
@@ -34,8 +37,10 @@ class Fault(BaseModel):
     applied: bool = False
     latency_seconds: float = Field(default=0.0, ge=0)
     status: int | None = Field(default=None, ge=400, le=599)
+    error: str | None = None
     retry_after_seconds: int | None = Field(default=None, ge=0)
-    policy_name: str = "TEN_SECONDLY_ROLLING"
+    retry_after: str | None = None
+    policy_name: str = ""
     applied_then_dropped: bool = False
     html: bool = False
     hang_seconds: float | None = Field(default=None, gt=0)
@@ -49,6 +54,13 @@ class Fault(BaseModel):
         if not effects and not self.latency_seconds:
             raise ValueError(f"nothing goes wrong: give latency_seconds or {', '.join(_EFFECTS)}")
         return self
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """`Retry-After`, where one is asked for."""
+        seconds = None if self.retry_after_seconds is None else str(self.retry_after_seconds)
+        wait = self.retry_after or seconds
+        return {} if wait is None else {"retry-after": wait}
 
     @property
     def effective(self) -> bool:

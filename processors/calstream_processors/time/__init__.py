@@ -1,0 +1,1 @@
+"""Wall clocks, series and time zones. Pure."""
