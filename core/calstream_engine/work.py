@@ -72,19 +72,24 @@ class TableWork:
         Raises:
             RecordError: the record would be too large for the broker.
         """
-        spec = self._spec
-        if spec.read_only or key.startswith(RESERVED):
+        self._check_ours(key)
+        if headers or len(key) + len(value or b"") > MAX_RECORD_BYTES:
+            check_size(self._spec.topic, key, value, headers)
+        self._put(key, value, headers)
+
+    def _check_ours(self, key: bytes) -> None:
+        if self._spec.read_only or key.startswith(RESERVED):
             raise InvariantError(
                 Code.INVARIANT_BROKEN,
-                f"{key!r} of {spec.name} is not ours to write.",
+                f"{key!r} of {self._spec.name} is not ours to write.",
                 hint="Views, the engine's own keys, and tables outside of transactional mode.",
             )
-        if headers or len(key) + len(value or b"") > MAX_RECORD_BYTES:
-            check_size(spec.topic, key, value, headers)
+
+    def _put(self, key: bytes, value: bytes | None, headers: Headers | None) -> None:
         self._staged[key] = value
         if headers or self._headers:
             self._headers[key] = headers
-        if spec.every_version:
+        if self._spec.every_version:
             self._log.append((key, value, headers))
 
     def put_all(self, changes: Iterable[tuple[bytes, bytes | None, Headers | None]]) -> None:
@@ -94,10 +99,14 @@ class TableWork:
             RecordError: one of the records would be too large for the broker.
         """
         listed = list(changes)
+        if not listed:
+            return
+        spec = self._spec
         for key, value, headers in listed:
-            check_size(self._spec.topic, key, value, headers)
+            self._check_ours(key)
+            check_size(spec.topic, key, value, headers)
         for key, value, headers in listed:
-            self.put(key, value, headers)
+            self._put(key, value, headers)
 
     def delete(self, key: bytes) -> None:
         """Removes a key."""
@@ -215,7 +224,7 @@ def check_size(topic: str, key: bytes | None, value: bytes | None, headers: Head
     Raises:
         RecordError: it is too large for the broker.
     """
-    size = len(key or b"") + len(value or b"") + size_of(headers)
+    size = len(key or b"") + len(value or b"") + (size_of(headers) if headers else 0)
     if size > MAX_RECORD_BYTES:
         raise RecordError(
             Code.RECORD_TOO_LARGE,
@@ -225,4 +234,7 @@ def check_size(topic: str, key: bytes | None, value: bytes | None, headers: Head
 
 def size_of(headers: Headers | None) -> int:
     """How many bytes headers have."""
-    return sum(len(name.encode()) + len(text or b"") for name, text in headers) if headers else 0
+    size = 0
+    for name, text in headers or ():
+        size += len(name if name.isascii() else name.encode()) + len(text or b"")
+    return size

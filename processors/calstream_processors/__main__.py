@@ -19,6 +19,7 @@ from calstream_core.sealing import open_keys
 from calstream_core.settings import Settings
 from calstream_engine import AppGroup, positions, worker_slot
 from calstream_processors.erase.eraser import Eraser
+from calstream_processors.handover import Handover
 from calstream_processors.normalise.agent import normalise_app
 from calstream_processors.resolve.agent import ResolveStage, resolve_app
 from calstream_processors.time.clock import Clock
@@ -41,11 +42,11 @@ async def serve(settings: Settings, bootstrap_servers: str, health_listen: str) 
         CalstreamError: the settings or the broker are not usable, or a stage stopped.
     """
     verify_partitioner()
-    keys = open_keys(settings)
+    keys, handover = open_keys(settings), Handover()
     with worker_slot(settings.state.directory / "processors") as slot:
-        resolver = ResolveStage(settings, keys)
+        resolver = ResolveStage(settings, keys, handover)
         sources = {
-            WEBHOOKS: normalise_app(settings, bootstrap_servers, keys, slot),
+            WEBHOOKS: normalise_app(settings, bootstrap_servers, keys, slot, handover),
             OBSERVATIONS: resolve_app(settings, bootstrap_servers, resolver, slot),
         }
         eraser = Eraser(settings, bootstrap_servers, keys, slot)

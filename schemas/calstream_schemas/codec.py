@@ -118,6 +118,32 @@ def encode(record: str, body: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
+def encode_with(record: str, first: str, body: dict[str, Any], rest: bytes) -> bytes:
+    """Encodes a record whose last fields are encoded already.
+
+    Args:
+        record: the record.
+        first: the first of the fields that are encoded.
+        body: the fields before it.
+        rest: the others, one after the other as Avro writes them.
+    """
+    out = io.BytesIO()
+    out.write(newest(record).header)
+    fastavro.schemaless_writer(out, _before(record, first), body)
+    out.write(rest)
+    return out.getvalue()
+
+
+@cache
+def _before(record: str, first: str) -> Any:
+    """A record's fields before one of them, as a schema of its own."""
+    fields = newest(record).without_logical_types["fields"]
+    place = next(n for n, field in enumerate(fields) if field["name"] == first)
+    return parse_schema(
+        {"type": "record", "name": f"calstream.{record}Front", "fields": fields[:place]}
+    )
+
+
 def decode(raw: bytes, expected: str | None = None) -> Decoded | Poison:
     """Decodes a value; never raises for what is in it.
 

@@ -8,7 +8,7 @@ from typing import Any
 from calstream_core.errors import CalstreamError, Code, UnavailableError
 from calstream_core.sealing import Seal, Sealer
 from calstream_schemas import codec
-from calstream_schemas.cells import from_avro, to_avro
+from calstream_schemas.cells import formats, read_values
 from calstream_schemas.codec import Poison
 from calstream_schemas.entities import Kind, NaturalId, Values, entity_key, kind_of
 
@@ -86,7 +86,7 @@ def encode_conflict(conflict: Conflict, seal: Seal) -> bytes:
                     "cells": [
                         {
                             "field": name,
-                            "value": to_avro(kind.name, kind.field_by_name[name], value, seal),
+                            "value": formats(kind.name)[name].to_avro(value, seal),
                         }
                         for name, value in sorted(voice.values.items())
                     ],
@@ -128,10 +128,6 @@ def decode_conflict(raw: bytes, sealer_of: Callable[[str], Sealer]) -> Conflict 
 
 
 def _voice(kind: Kind, item: dict[str, Any], sealer: Sealer) -> Voice:
-    values = {
-        cell["field"]: from_avro(
-            kind.name, kind.field_by_name[cell["field"]], cell["value"], sealer
-        )
-        for cell in item["cells"]
-    }
+    cells = {cell["field"]: cell["value"] for cell in item["cells"]}
+    values = read_values(kind.name, cells, sealer)
     return Voice(NaturalId.parse(item["object"]), item["role"], values, item["changed_at"])

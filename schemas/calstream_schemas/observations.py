@@ -2,23 +2,26 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from calstream_core.errors import CalstreamError, Code, InvariantError, UnavailableError
+from calstream_core.record import record
 from calstream_core.sealing import KeyName, Seal, Sealer, object_key
 from calstream_schemas import codec
-from calstream_schemas.cells import from_avro, to_avro
+from calstream_schemas.cells import read_values, stamp_bytes, write_cells
 from calstream_schemas.codec import Decoded, Poison
-from calstream_schemas.entities.fields import KINDS, Kind, kind_of
+from calstream_schemas.entities.fields import KINDS, kind_of
 from calstream_schemas.entities.model import NaturalId, Stamp, Values
 from calstream_schemas.erasure_facts import ErasureOrder, Receipt
 from calstream_schemas.key_loading import load_keys
 from calstream_schemas.rule_sets import RULES, RuleSet
+from calstream_schemas.wire import END, long, word
 
 RULE_SET = "rule_set"
 """The kind of an observation that is about a workspace's rules."""
+
+_BY_HAND = "statements"
 
 TICK = "tick"
 """The kind of an observation that is about time alone."""
@@ -47,6 +50,10 @@ class Fact(StrEnum):
     ERASED = "erased"  # a system answers that it has erased what it had
     TICK = "tick"  # it is `occurred_at` now
 
+    __hash__ = str.__hash__  # that of enums is in Python
+
+
+_FACTS = {fact.value: fact for fact in Fact}
 
 DECISIONS = frozenset({Fact.MERGE, Fact.UNMERGE, Fact.APART})
 """Facts that say who is who. They are made by people and recorded like every other fact."""
@@ -60,7 +67,7 @@ ABOUT_RULES = frozenset({Fact.RULES, Fact.REFOLD})
 """Facts that are about a workspace's rules and no entity. Nothing happened but that."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Statement:
     """One group as a system has it. `values` holds only what was said; None says it is empty."""
 
@@ -69,7 +76,7 @@ class Statement:
     stamp: Stamp
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Observation:
     """One fact about one object.
 
@@ -122,13 +129,12 @@ def sealed_with(observation: Observation) -> KeyName | None:
     """The key that encoding an observation will need; None where it has nothing personal."""
     if not observation.statements:
         return None
-    fields = kind_of(observation.kind).field_by_name
-    personal = any(
-        value is not None and fields[name].sealed
-        for statement in observation.statements
-        for name, value in statement.values.items()
-    )
-    return key_of(observation) if personal else None
+    sealed = kind_of(observation.kind).sealed_fields
+    for statement in observation.statements:
+        for name, value in statement.values.items():
+            if value is not None and name in sealed:
+                return key_of(observation)
+    return None
 
 
 def rules_changed(workspace: str, rules: RuleSet, event: str, now: int) -> Observation:
@@ -183,8 +189,9 @@ def encode_observation(observation: Observation, sealer: Sealer | None) -> bytes
         sealer: its workspace's; None for one that says nothing personal, such as `rules_changed`.
     """
     seal = None if sealer is None else sealer.under(key_of(observation))
-    return codec.encode(
+    return codec.encode_with(
         "Observation",
+        _BY_HAND,
         {
             "id": observation.id,
             "workspace": observation.workspace,
@@ -203,28 +210,34 @@ def encode_observation(observation: Observation, sealer: Sealer | None) -> bytes
             "other": observation.other,
             "decided_by": observation.decided_by,
             "erasure": None if observation.erasure is None else observation.erasure.encode(),
-            "statements": [
-                _statement_to_avro(kind_of(observation.kind), statement, seal)
-                for statement in observation.statements
-            ],
         },
+        _said(observation, seal) if observation.statements else END,
     )
 
 
-def _statement_to_avro(kind: Kind, statement: Statement, seal: Seal | None) -> dict[str, Any]:
+def _said(observation: Observation, seal: Seal | None) -> bytes:
+    """The statements as Avro has them; successive ones that were said at once are one item."""
     if seal is None:
         raise InvariantError(Code.INVARIANT_BROKEN, "A statement needs a sealer.")
-    return {
-        "group": statement.group,
-        **statement.stamp._asdict(),
-        "cells": [
-            {
-                "field": name,
-                "value": to_avro(kind.name, kind.field_by_name[name], value, seal),
-            }
-            for name, value in sorted(statement.values.items())
-        ],
-    }
+    runs: list[list[Statement]] = []
+    stamp: Stamp | None = None
+    groups: set[str] = set()
+    for statement in observation.statements:
+        if statement.stamp != stamp or statement.group in groups:
+            stamp = statement.stamp
+            groups.clear()
+            runs.append([])
+        groups.add(statement.group)
+        runs[-1].append(statement)
+    out = [long(len(runs))]
+    for run in runs:
+        out += (stamp_bytes(run[0].stamp), long(len(run)))
+        for statement in run:
+            out.append(word(statement.group))
+            write_cells(observation.kind, statement.values, seal, out)
+        out.append(END)
+    out.append(END)
+    return b"".join(out)
 
 
 def decode_observations(
@@ -250,11 +263,12 @@ def decode_observation(raw: bytes, sealer_of: Callable[[str], Sealer]) -> Observ
 
 
 def _key_ids(decoded: Decoded) -> Iterator[str]:
-    for statement in decoded.body["statements"]:
-        for cell in statement["cells"]:
-            value = cell["value"]
-            if isinstance(value, dict):
-                yield value["key_id"]
+    for said in decoded.body["statements"]:
+        for cells in said["groups"].values():
+            for value in cells.values():
+                if type(value) is dict:
+                    yield value["key_id"]
+                    return  # the others are sealed with the same one: that of the object
 
 
 def _opened(
@@ -293,7 +307,7 @@ def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:
     return Observation(
         id=body["id"],
         workspace=body["workspace"],
-        fact=Fact(body["fact"]),
+        fact=_FACTS[body["fact"]],
         kind=body["kind"],
         natural_id=NaturalId(body["system"], body["object_type"], body["object_id"]),
         role=body["role"],
@@ -308,9 +322,7 @@ def _observation(body: dict[str, Any], sealer: Sealer) -> Observation:
         decided_by=body["decided_by"],
         erasure=_erasure(Fact(body["fact"]), body["erasure"]),
         rule_set=None if body["rule_set"] is None else RuleSet.decode(body["rule_set"].encode()),
-        statements=tuple(
-            _statement(kind_of(body["kind"]), item, sealer) for item in body["statements"]
-        ),
+        statements=tuple(_statements(body, sealer)),
     )
 
 
@@ -320,14 +332,10 @@ def _erasure(fact: Fact, text: str | None) -> ErasureOrder | Receipt | None:
     return ErasureOrder.decode(text) if fact is Fact.ERASE else Receipt.decode(text)
 
 
-def _statement(kind: Kind, item: dict[str, Any], sealer: Sealer) -> Statement:
-    return Statement(
-        group=kind.group_by_name[item["group"]].name,
-        values={
-            cell["field"]: from_avro(
-                kind.name, kind.field_by_name[cell["field"]], cell["value"], sealer
-            )
-            for cell in item["cells"]
-        },
-        stamp=Stamp(item["source_version"], item["modified_at"], item["by_self"]),
-    )
+def _statements(body: dict[str, Any], sealer: Sealer) -> Iterator[Statement]:
+    kind, found = body["kind"], body["statements"]
+    groups = kind_of(kind).group_by_name if found else {}
+    for said in found:
+        stamp = Stamp(said["source_version"], said["modified_at"], said["by_self"])
+        for group, cells in said["groups"].items():
+            yield Statement(groups[group].name, read_values(kind, cells, sealer), stamp)

@@ -166,8 +166,25 @@ def _copy(kind: Kind) -> dict[str, Any]:
     }
 
 
+def _erasure() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": "erasing_since",
+            "type": ["null", _MICROSECONDS],
+            "doc": "When it was asked to erase what is personal here; until it is done.",
+            "default": None,
+        },
+        {
+            "name": "erased_at",
+            "type": ["null", _MICROSECONDS],
+            "doc": "When what was personal here was last erased.",
+            "default": None,
+        },
+    ]
+
+
 def entity_schema(kind: Kind) -> dict[str, Any]:
-    """The Avro schema of a kind: the truth first, then where it comes from."""
+    """The Avro schema of a kind: what it is, what systems say of it, and the truth."""
     cause = {
         "type": "record",
         "name": "Cause",
@@ -203,22 +220,12 @@ def entity_schema(kind: Kind) -> dict[str, Any]:
         *slot_fields(kind.name),
         {"name": "created_at", "type": _MICROSECONDS},
         {"name": "cause", "type": cause},
-        {
-            "name": "erasing_since",
-            "type": ["null", _MICROSECONDS],
-            "doc": "When it was asked to erase what is personal here; until it is done.",
-            "default": None,
-        },
-        {
-            "name": "erased_at",
-            "type": ["null", _MICROSECONDS],
-            "doc": "When what was personal here was last erased.",
-            "default": None,
-        },
-        *(_truth(field) for field in kind.field_by_name.values()),
+        *_erasure(),
+        {"name": "references", "type": {"type": "array", "items": reference}},
+        # what follows is what `entities.cells` encodes
         {"name": "copies", "type": {"type": "array", "items": _copy(kind)}},
         {"name": "decisions", "type": {"type": "array", "items": decision}},
-        {"name": "references", "type": {"type": "array", "items": reference}},
+        *(_truth(field) for field in kind.field_by_name.values()),
     ]
     schema = {
         "type": "record",

@@ -129,6 +129,14 @@ RUN_ELSEWHERE = {
         "tests/integration/test_bench_engine",
     ),
     **dict.fromkeys(
+        (
+            "calstream bench resolve",
+            "calstream bench resolve --json > resolve.json",
+            "calstream bench resolve --quick --without-peers",
+        ),
+        "tests/integration/test_bench_resolve",
+    ),
+    **dict.fromkeys(
         ("calstream bench render", "calstream bench render engine.json benchmarks.md"),
         "tests/unit/bench/test_report",
     ),

@@ -3,6 +3,7 @@
 import unicodedata
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -191,3 +192,26 @@ def test_a_key_does_not_change_with_form_or_repetition(text: str) -> None:
 @given(st.text(st.characters(max_codepoint=127), max_size=30))
 def test_the_short_way_for_ascii_gives_what_the_long_one_gives(text: str) -> None:
     assert name_key(text.replace(",", "")) == " ".join(words_of_any_script(text.replace(",", "")))
+
+
+@given(
+    st.one_of(
+        addresses,
+        st.from_regex(r"\A[A-Za-z0-9._+-]{1,20}@[A-Za-z0-9.-]{1,30}\.[A-Za-z]{1,10}\Z"),
+        st.builds(
+            "{}@{}.{}".format,
+            locals_,
+            st.from_regex(r"\A[a-z0-9-]{1,70}\Z"),
+            st.sampled_from(["test", "local", "invalid", "arpa", "localhost", "xn--p1ai", "c0m"]),
+        ),
+    )
+)
+@settings(max_examples=500)
+def test_a_plain_address_is_read_as_by_the_validator(text: str) -> None:
+    try:
+        checked = validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        with pytest.raises(RecordError):
+            normalise_email(text)
+    else:
+        assert normalise_email(text) == checked.normalized.lower()

@@ -23,6 +23,8 @@ class KeyCache:
         self._by_id: dict[str, tuple[KeyName, bytes | None]] = {}
         self._id_by_name: dict[KeyName, str] = {}
         self._ciphers: dict[str, AESSIV] = {}
+        self.ready = self._ciphers.get
+        """The key of an id, if it is ready for use."""
 
     def __contains__(self, key_id: object) -> bool:
         return key_id in self._by_id

@@ -294,6 +294,9 @@ class WorkspaceKeys:
     def known(self, key_id: str) -> AESSIV | None:
         """See `Keys`."""
         self._store.look_for_destroyed()
+        ready = self.cache.ready(key_id)
+        if ready is not None:
+            return ready
         if key_id not in self.cache:
             self.load([key_id])
         if key_id not in self.cache:
@@ -352,6 +355,11 @@ class WorkspaceKeys:
         rest = sorted(missing - {stored.name for stored, _ in found})
         if rest:
             self._take(self._store.make(self._workspace, rest))
+
+    def has(self, name: KeyName) -> bool:
+        """See `Keys`."""
+        self._store.look_for_destroyed()
+        return self.cache.has(name)
 
     def load(self, key_ids: Iterable[str]) -> None:
         """See `Keys`."""

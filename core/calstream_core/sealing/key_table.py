@@ -90,7 +90,8 @@ def make(
     """
     use(connection, encryption.first)
     ordered = sorted(set(names))  # in the same order everywhere: no deadlock
-    keys = [os.urandom(KEY_BYTES) for _ in ordered]
+    drawn = os.urandom(KEY_BYTES * len(ordered))
+    keys = [drawn[at : at + KEY_BYTES] for at in range(0, len(drawn), KEY_BYTES)]
     rows = [
         fresh_row(workspace, name, key, encryption) for name, key in zip(ordered, keys, strict=True)
     ]

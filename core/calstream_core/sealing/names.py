@@ -18,6 +18,8 @@ class Scope(StrEnum):
     HASH = "hash"  # one a workspace: hashes for comparing, seals nothing
     WORKSPACE = "workspace"  # what earlier versions sealed everything with; opens, never seals
 
+    __hash__ = str.__hash__  # every look for a key hashes it; that of enums is in Python
+
 
 class KeyName(NamedTuple):
     """A data key's name within its workspace. Holds nothing personal."""

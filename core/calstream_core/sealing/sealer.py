@@ -75,18 +75,34 @@ class Keys(Protocol):
     def load(self, key_ids: Iterable[str]) -> None:
         """Has these at hand, in one go; those that are not there are left out."""
 
+    def has(self, name: KeyName) -> bool:
+        """Whether the key of a name is at hand and was not destroyed."""
+
+
+class _Places(dict[str, list[bytes]]):
+    """What a box is bound to, by its context; contexts are few."""
+
+    def __init__(self, workspace: bytes) -> None:
+        super().__init__()
+        self.workspace = workspace
+
+    def __missing__(self, context: str) -> list[bytes]:
+        place = self[context] = [self.workspace, context.encode()]
+        return place
+
 
 class Seal:
     """Seals under one key, which is looked up, or made, when it is first needed."""
 
-    __slots__ = ("_key", "_keys", "_leaf", "_name", "_workspace")
+    __slots__ = ("_boxes", "_key", "_keys", "_leaf", "_name", "_places")
 
-    def __init__(self, workspace: bytes, keys: Keys, name: KeyName, leaf: str = "") -> None:
-        self._workspace = workspace
+    def __init__(self, places: "_Places", keys: Keys, name: KeyName, leaf: str = "") -> None:
+        self._places = places
         self._keys = keys
         self._name = name
         self._leaf = leaf
         self._key: Key | None = None
+        self._boxes: dict[tuple[str, bytes], Box] = {}
 
     def seal(self, context: str, plain: bytes) -> Box:
         """Seals a value; the same value in the same context gives the same box.
@@ -94,6 +110,13 @@ class Seal:
         Raises:
             UnavailableError: the key is not at hand and the database does not answer.
         """
+        # what a copy says stands in the truth once more as a rule
+        box = self._boxes.get((context, plain))
+        if box is None:
+            box = self._boxes[context, plain] = self._sealed(context, plain)
+        return box
+
+    def _sealed(self, context: str, plain: bytes) -> Box:
         key = self._key
         if key is None:
             key = self._key = (
@@ -102,14 +125,14 @@ class Seal:
                 else self._keys.named(self._name)
             )
         # one byte in front: the cipher refuses an empty message
-        return Box(key.id, key.cipher.encrypt(b"\x01" + plain, [self._workspace, context.encode()]))
+        return Box(key.id, key.cipher.encrypt(b"\x01" + plain, self._places[context]))
 
 
 class Sealer:
     """Seals and opens the values of one workspace. Safe in any thread."""
 
     def __init__(self, workspace: str, keys: Keys, hash_key: bytes) -> None:
-        self._workspace = workspace.encode()
+        self._places = _Places(workspace.encode())
         self._keys = keys
         self._hash_key = hash_key
 
@@ -118,7 +141,7 @@ class Sealer:
 
         Costs nothing until something is sealed.
         """
-        return Seal(self._workspace, self._keys, name, leaf)
+        return Seal(self._places, self._keys, name, leaf)
 
     def open(self, context: str, box: Box, leaf: str = "") -> bytes | Erased:
         """Opens a box; Erased if its key was destroyed.
@@ -132,12 +155,13 @@ class Sealer:
             SecurityError: the key is not ours, the context is another, or the bytes were changed.
             UnavailableError: the key is not at hand and the database does not answer.
         """
+        key_id, data = box
         keys = self._keys
-        cipher = keys.known_leaf(box.key_id, leaf) if leaf else keys.known(box.key_id)
+        cipher = keys.known_leaf(key_id, leaf) if leaf else keys.known(key_id)
         if cipher is None:
             return Erased(box)
         try:
-            return cipher.decrypt(box.data, [self._workspace, context.encode()])[1:]
+            return cipher.decrypt(data, self._places[context])[1:]
         except (InvalidTag, ValueError) as error:
             raise SecurityError(
                 Code.SEAL_BROKEN,
@@ -153,6 +177,14 @@ class Sealer:
             UnavailableError: the database does not answer.
         """
         self._keys.make(names)
+
+    def has(self, name: KeyName) -> bool:
+        """Whether the key of a name is at hand and was not destroyed.
+
+        Raises:
+            UnavailableError: nobody could tell for too long.
+        """
+        return self._keys.has(name)
 
     def load(self, key_ids: Iterable[str]) -> None:
         """Has the keys of these ids at hand, with one query for all that are not.

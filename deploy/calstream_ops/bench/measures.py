@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from calstream_ops.bench.report import Measure
+from calstream_ops.bench.steps import NAMES
 
 _RATE = "records/s"
 
@@ -39,6 +40,22 @@ IDENTITY = (
 )
 """What the identity bench measures, in the order in which it is shown."""
 
+STEP = "step_{}_us"
+"""The name of what a step of the resolver's work costs."""
+
+RESOLVE = (
+    Measure("webhooks_per_second_per_core", "1/s", goal=2_000),
+    Measure("ratio_to_quix", "x", goal=1.0, digits=2, needs_peers=True),
+    Measure("cpu_us_per_webhook", "us"),
+    Measure("webhooks_per_cpu_second", "1/s"),
+    Measure("keyed_webhooks_per_second", "1/s", needs_peers=True),
+    Measure("quix_webhooks_per_second", "1/s", needs_peers=True),
+    Measure("quix_cpu_us_per_webhook", "us", needs_peers=True),
+    Measure("max_memory_mb", "MB"),
+    *(Measure(STEP.format(name), "us/webhook", digits=1) for name in NAMES),
+)
+"""What the resolver's bench measures."""
+
 OVERLAP = (
     Measure("find_p99_ms", "ms", goal=1, at_most=True, digits=3),
     Measure("find_p50_ms", "ms", digits=3),
@@ -47,5 +64,5 @@ OVERLAP = (
 )
 """What the bench of double bookings measures."""
 
-MEASURES = {"engine": ENGINE, "identity": IDENTITY, "overlap": OVERLAP}
+MEASURES = {"engine": ENGINE, "identity": IDENTITY, "overlap": OVERLAP, "resolve": RESOLVE}
 """By the bench's name."""

@@ -24,6 +24,7 @@ from calstream_engine import (
     batch_agent,
     create_app,
 )
+from calstream_processors.handover import Handover
 from calstream_processors.normalise.normaliser import Normalised, normalise
 from calstream_schemas.codec import Poison
 from calstream_schemas.observations import encode_observation, sealed_with
@@ -31,12 +32,27 @@ from calstream_schemas.topics import OBSERVATIONS, PROCESSORS_DEAD, WEBHOOKS, fu
 from calstream_schemas.webhooks import decode_received
 
 STAGE = "normalise"
+_BATCH = 500
+"""Webhooks in a batch: they make about as many observations as the resolver takes at a time, so
+that in one process neither stage gets far ahead of the other."""
 
 
 def normalise_app(
-    settings: Settings, bootstrap_servers: str, keys: KeyStore, slot: Slot
+    settings: Settings,
+    bootstrap_servers: str,
+    keys: KeyStore,
+    slot: Slot,
+    handover: Handover | None = None,
 ) -> faust.App:
-    """The app that reads `webhooks` and writes `observations`."""
+    """The app that reads `webhooks` and writes `observations`.
+
+    Args:
+        settings: the installation's.
+        bootstrap_servers: the broker.
+        keys: the key store.
+        slot: this worker's.
+        handover: takes what is written, for a resolver in the same process.
+    """
     app = create_app(
         EngineSettings(
             # consumer groups are named as topics are, so that installations can share a broker
@@ -45,9 +61,10 @@ def normalise_app(
             mode=Mode.PLAIN,
             dead_topic=full_name(PROCESSORS_DEAD, settings.kafka),
             instance_id=slot.instance_id,
+            max_batch_records=_BATCH,
         )
     )
-    stage = NormaliseStage(settings, keys)
+    stage = NormaliseStage(settings, keys, handover)
     batch_agent(app, full_name(WEBHOOKS, settings.kafka), name=STAGE)(stage.handle)
     return app
 
@@ -55,11 +72,14 @@ def normalise_app(
 class NormaliseStage:
     """Normalises batches of webhooks."""
 
-    def __init__(self, settings: Settings, keys: KeyStore) -> None:
+    def __init__(
+        self, settings: Settings, keys: KeyStore, handover: Handover | None = None
+    ) -> None:
         self._workspaces: Mapping[str, WorkspaceSettings] = settings.workspaces
         self._partitions = settings.kafka.partitions
         self._topic = full_name(OBSERVATIONS, settings.kafka)
         self._keys = keys
+        self._handover = handover
 
     def handle(self, batch: Batch, work: Work) -> None:
         """See `calstream_engine.stage.Handle`."""
@@ -96,25 +116,31 @@ class NormaliseStage:
             self._keys.sealer(workspace).make(names)
 
     def _send(self, record: Record, result: Normalised, work: Work) -> None:
-        for observation in result.observations:
-            work.send(
-                self._topic,
-                observation.workspace.encode(),
-                encode_observation(observation, self._keys.sealer(observation.workspace)),
-                partition=partition_of(observation.workspace, self._partitions),
-                headers=[
-                    ("ce_id", observation.id.encode()),
-                    ("ce_type", (observation.event_type or "").encode()),
-                    ("ce_time", str(observation.received_at).encode()),
-                ],
-            )
+        if result.observations:
+            # they are of one webhook: what they have in common is made once
+            first = result.observations[0]
+            key, sealer = first.workspace.encode(), self._keys.sealer(first.workspace)
+            partition = partition_of(first.workspace, self._partitions)
+            event = ("ce_type", (first.event_type or "").encode())
+            at = ("ce_time", b"%d" % first.received_at)
+            for observation in result.observations:
+                value = encode_observation(observation, sealer)
+                if self._handover is not None:
+                    self._handover.leave(value, observation)
+                work.send(
+                    self._topic,
+                    key,
+                    value,
+                    partition=partition,
+                    headers=[("ce_id", observation.id.encode()), event, at],
+                )
         for note in result.kept_raw:
             KEPT_RAW.labels(STAGE, note.code).inc()
         if result.problems:
             # what could be used is on its way; the webhook itself is kept for the rest
-            first = result.problems[0]
-            fields = ", ".join(problem.field for problem in result.problems)
-            error = RecordError(first.code, first.message, field=fields)
+            problem = result.problems[0]
+            fields = ", ".join(each.field for each in result.problems)
+            error = RecordError(problem.code, problem.message, field=fields)
             work.reject(record, error, outcome="partly")
         else:
             work.count(result.outcome)

@@ -1,14 +1,24 @@
 """E-mail addresses: how they are kept, and by what two of them are the same mailbox."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
 import idna
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from calstream_core.errors import Code, RecordError
 
 _DOTS_DO_NOT_COUNT = {"gmail.com": "gmail.com", "googlemail.com": "gmail.com"}
+
+_LABEL = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+_RESERVED = "|".join(sorted({name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES}))
+_PLAIN = re.compile(
+    rf"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@{_LABEL}(?:\.{_LABEL})*\.(?!(?:{_RESERVED})\Z)[a-z]{{2,}}",
+    re.ASCII | re.IGNORECASE,
+)
+"""Addresses of which nobody doubts that they are valid: most of them, in a tenth of the time."""
+_PLAIN_MOST = 63  # no part of one can be too long
 
 _OFFICES = """
 abuse accounting accounts admin administrator billing booking bookings careers contact
@@ -48,10 +58,11 @@ def normalise_email(text: str) -> str:
     Raises:
         RecordError: it is no address, or more than one.
     """
+    trimmed = text.strip()
+    if _PLAIN.fullmatch(trimmed) and len(trimmed) <= _PLAIN_MOST and "--" not in trimmed:
+        return trimmed.lower()
     try:
-        checked = validate_email(
-            text.strip(), check_deliverability=False, globally_deliverable=False
-        )
+        checked = validate_email(trimmed, check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError as error:
         raise RecordError(Code.EMAIL_INVALID, "not an e-mail address", field="email") from error
     return checked.normalized.lower()

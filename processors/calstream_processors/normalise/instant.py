@@ -20,7 +20,8 @@ def parse_instant(text: str, field: str) -> int:
         moment = datetime.fromisoformat(text.strip())
         if moment.tzinfo is None:
             raise RecordError(Code.TIME_INVALID, "a time without an offset", field=field)
-        return to_microseconds(moment.astimezone(UTC))
+        # what vendors write ends in Z as a rule, and is in UTC already
+        return to_microseconds(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
     except (ValueError, OverflowError) as error:
         raise RecordError(Code.TIME_INVALID, "not a time", field=field) from error
 

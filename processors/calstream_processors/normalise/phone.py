@@ -1,6 +1,7 @@
 """Phone numbers: in E.164 with the workspace's default country, and what two have in common."""
 
 import re
+from functools import lru_cache
 
 import phonenumbers
 
@@ -8,6 +9,7 @@ _SHORT = 10**6
 _MAY_HAVE_EXTENSION = re.compile(r"[^\d\s()+./-]")
 
 
+@lru_cache(20_000)  # each change of a booking says the number again
 def normalise_phone(text: str, default_country: str) -> str | None:
     """The number in E.164, or None where it can't be one; never raises.
 

@@ -4,6 +4,7 @@ Transactional: new versions, the observations that count as seen, dead letters a
 `observations` are one transaction, so a crash leaves all of a batch or nothing.
 """
 
+import gc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -32,11 +33,12 @@ from calstream_engine import (
     state_table,
     truth_table,
 )
+from calstream_processors.handover import Handover
 from calstream_processors.resolve.keys_ahead import keys_ahead
 from calstream_processors.resolve.partition import Partition
 from calstream_processors.resolve.resolution import Destinations, Resolution
 from calstream_schemas.codec import Poison
-from calstream_schemas.observations import Observation, decode_observations
+from calstream_schemas.observations import Observation
 from calstream_schemas.topics import (
     AUDIT,
     CONFLICTS,
@@ -56,7 +58,14 @@ _log = structlog.get_logger()
 def resolve_app(
     settings: Settings, bootstrap_servers: str, stage: "ResolveStage", slot: Slot
 ) -> faust.App:
-    """The app that reads `observations`; `entities` and `resolver.state` are its tables' logs."""
+    """The app that reads `observations`; `entities` and `resolver.state` are its tables' logs.
+
+    Args:
+        settings: the installation's.
+        bootstrap_servers: the broker.
+        stage: what resolves.
+        slot: this worker's.
+    """
     app = create_app(
         EngineSettings(
             app=f"{settings.kafka.topic_prefix}calstream-resolve",
@@ -81,12 +90,15 @@ def resolve_app(
 class ResolveStage:
     """Resolves batches of observations. Fulfils the engine's `Handler`."""
 
-    def __init__(self, settings: Settings, keys: KeyStore) -> None:
+    def __init__(
+        self, settings: Settings, keys: KeyStore, handover: Handover | None = None
+    ) -> None:
         self._partition_count = settings.kafka.partitions
         self._destinations = Destinations(
             full_name(OBSERVATIONS, settings.kafka), full_name(AUDIT, settings.kafka)
         )
         self._keys = keys
+        self._handover = handover or Handover()
         self._partitions: dict[int, Partition] = {}
 
     def restored(self, partition: int, work: Work) -> None:
@@ -103,6 +115,7 @@ class ResolveStage:
         restored.restore_conflicts(work[CONFLICTS.name].store.items())
         restored.restore_erasures(work[ERASURES.name].store.items())
         self._partitions[partition] = restored
+        gc.freeze()  # the indexes stay: nobody need look for cycles in them again
         _log.info("entities restored", partition=partition, entities=count)
 
     def handle(self, batch: Batch, work: Work) -> None:
@@ -111,9 +124,7 @@ class ResolveStage:
             self.restored(batch.partition, work)
         partition = self._partitions[batch.partition]
         partition.work = work
-        decoded = decode_observations(
-            [record.value() or b"" for record in batch], self._keys.sealer
-        )
+        decoded = self._handover.read([record.value() or b"" for record in batch], self._keys)
         self._make_keys(decoded, partition)
         for record, observation in zip(batch, decoded, strict=True):
             try:

@@ -41,21 +41,19 @@ def apply(copies: Mapping[NaturalId, Copy], observation: Observation) -> Mapping
 def _apply(copy: Copy, observation: Observation) -> Copy:
     registers = dict(copy.registers)
     clamped = dict(copy.clamped)
+    same = True
     for statement in observation.statements:
-        before = registers.get(statement.group)
+        group = statement.group
+        before = registers.get(group)
         stamp = _clamp(statement.stamp, observation.received_at, clamped)
-        registers[statement.group] = state(before, statement.values, stamp)
+        after = registers[group] = state(before, statement.values, stamp)
+        same = same and after is before
     gone_at = copy.gone_at
     if observation.fact is Fact.GONE:
         gone_at = max(gone_at or 0, observation.occurred_at)
-    remembered = tuple(sorted(clamped.items())[-MAX_CLAMPED:])
-    same = (
-        gone_at == copy.gone_at
-        and remembered == copy.clamped
-        and all(registers[g] is copy.registers.get(g) for g in registers)
-    )
-    if same and (copy.registers or not observation.statements):
-        # a copy without any register is news the first time: the object exists
+    remembered = tuple(sorted(clamped.items())[-MAX_CLAMPED:]) if clamped else ()
+    same = same and gone_at == copy.gone_at and remembered == copy.clamped
+    if same:
         return copy
     return Copy(copy.id, copy.role, registers, gone_at, remembered)
 

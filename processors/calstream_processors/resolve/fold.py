@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from calstream_processors.resolve.register import canonical
 from calstream_processors.time.shifted import SCHEDULE, shifted
-from calstream_schemas.entities import Copy, Decision, Kind, Register, Value, Values
+from calstream_schemas.entities import Copy, Decision, Kind, NaturalId, Register, Value, Values
 from calstream_schemas.observations import DECIDERS
 from calstream_schemas.rule_sets import RuleSet
 
@@ -29,23 +29,35 @@ def fold(kind: Kind, copies: Iterable[Copy], rules: RuleSet) -> tuple[Values, di
         The values of every group that a copy has (a field that was not said is None), and the
         decision for each such group.
     """
-    held = list(copies)
+    said_of: dict[str, list[Candidate]] = {}
+    written_of: dict[str, list[Candidate]] = {}  # what Calstream wrote there
+    for copy in copies:
+        for name, register in copy.registers.items():
+            kept = written_of if register.by_self else said_of
+            kept.setdefault(name, []).append((copy, register))
     values: dict[str, Value] = {}
     decisions: dict[str, Decision] = {}
+    made: dict[tuple[NaturalId, str], Decision] = {}  # most groups are decided alike
     for group in kind.groups:
-        spoken = spoken_of(held, group.name)
-        if spoken:
-            (copy, register), rule = _decide(spoken, rules.owner(kind.name, group.name), rules)
-        elif written := _written(held, group.name):
-            (copy, register), rule = max(written, key=lambda each: _rank(each, rules)), "kept"
+        name = group.name
+        if spoken := said_of.get(name):
+            if len(spoken) > 1:
+                spoken = _in_order(spoken)
+            (copy, register), rule = _decide(spoken, rules.owner(kind.name, name), rules)
+        elif written := written_of.get(name):
+            standing = _standing(written)
+            (copy, register), rule = max(standing, key=lambda each: _rank(each, rules)), "kept"
         else:
             continue
-        decisions[group.name] = Decision(copy.id, rule)
+        decision = made.get((copy.id, rule))
+        if decision is None:
+            decision = made[copy.id, rule] = Decision(copy.id, rule)
+        decisions[name] = decision
         said = register.values
-        if rules.zone_shifts and group.name == SCHEDULE:
+        if rules.zone_shifts and name == SCHEDULE:
             said = shifted(register, rules)
-        for field in group.fields:
-            values[field.name] = said.get(field.name)
+        for field_name in group.field_names:
+            values[field_name] = said.get(field_name)
     return values, decisions
 
 
@@ -56,8 +68,10 @@ def spoken_of(copies: Iterable[Copy], group: str) -> list[Candidate]:
         for copy in copies
         if (register := copy.registers.get(group)) is not None and not register.by_self
     ]
-    if len(spoken) < 2:  # noqa: PLR2004 - nothing to choose from
-        return spoken
+    return _in_order(spoken) if len(spoken) > 1 else spoken
+
+
+def _in_order(spoken: list[Candidate]) -> list[Candidate]:
     spoken = _unsettled(spoken)
     return sorted(_standing(spoken), key=lambda candidate: candidate[0].id)
 
@@ -76,12 +90,6 @@ def _unsettled(spoken: list[Candidate]) -> list[Candidate]:
     return anew or [last]
 
 
-def _written(copies: list[Copy], group: str) -> list[Candidate]:
-    """The copies that hold what Calstream wrote there, where nobody speaks for themselves."""
-    held = [(copy, copy.registers[group]) for copy in copies if group in copy.registers]
-    return _standing(held)
-
-
 def _standing(spoken: list[Candidate]) -> list[Candidate]:
     if not any(copy.gone for copy, _ in spoken):
         return spoken
@@ -92,11 +100,11 @@ def _standing(spoken: list[Candidate]) -> list[Candidate]:
 def _decide(spoken: list[Candidate], owner: str | None, rules: RuleSet) -> tuple[Candidate, str]:
     if spoken[0][0].role == DECIDERS:  # then it is alone
         return spoken[0], SETTLED
+    if len(spoken) == 1:  # the rule, and it takes no ranking
+        return spoken[0], "owner" if spoken[0][0].role == owner else "only"
     of_owner = [candidate for candidate in spoken if candidate[0].role == owner]
     if of_owner:
         return max(of_owner, key=lambda candidate: _rank(candidate, rules)), "owner"
-    if len(spoken) == 1:
-        return spoken[0], "only"
     return max(spoken, key=lambda candidate: _rank(candidate, rules)), "newest"
 
 

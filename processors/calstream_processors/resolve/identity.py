@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from calstream_core.errors import Code, InvariantError
 from calstream_processors.resolve.matching import (
@@ -12,6 +13,8 @@ from calstream_processors.resolve.matching import (
 from calstream_processors.resolve.postings import Postings
 from calstream_schemas.entities import NaturalId
 from calstream_schemas.entities.head import Head
+
+_HASHES = 20_000
 
 
 class IdentityIndex:
@@ -24,7 +27,8 @@ class IdentityIndex:
     """
 
     def __init__(self, keyed: Keyed = plain_hash) -> None:
-        self.keyed = keyed
+        # the same is hashed when keys are made ahead, looked for, and with every version
+        self.keyed: Keyed = lru_cache(_HASHES)(keyed)
         self._by_object: Postings[str] = Postings()
         self._by_match_key: Postings[bytes] = Postings()
         self._referrers: Postings[str] = Postings()

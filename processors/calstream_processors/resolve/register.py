@@ -36,6 +36,8 @@ def state(register: Register | None, values: Values, stamp: Stamp) -> Register:
         return Register(values, (stamp,))
     newest = register.stamps[-1]
     if values == register.values:
+        if stamp in register.stamps:
+            return register
         return _with(register, {*register.stamps, stamp}, register.differed)
     if (order_of(stamp), canonical(values)) > (order_of(newest), canonical(register.values)):
         return Register(values, (stamp,), _plain(newest))

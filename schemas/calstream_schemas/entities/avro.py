@@ -6,10 +6,11 @@ from typing import Any
 import orjson
 
 from calstream_core.errors import CalstreamError, Code, UnavailableError
-from calstream_core.sealing import Erased, KeyName, Seal, Sealer, contact_key, object_key
+from calstream_core.sealing import Erased, KeyName, Sealer, contact_key, object_key
 from calstream_schemas import codec
-from calstream_schemas.cells import from_avro, to_avro
+from calstream_schemas.cells import read_values
 from calstream_schemas.codec import Decoded, Poison
+from calstream_schemas.entities.cells import ENCODED_FROM, encode_cells
 from calstream_schemas.entities.due import expires_at
 from calstream_schemas.entities.fields import CONTACT, KINDS, Kind, kind_of
 from calstream_schemas.entities.head import targets_of
@@ -47,39 +48,33 @@ def key_of(entity: Entity) -> KeyName:
 
 def encode_entity(entity: Entity, sealer: Sealer) -> bytes:
     """An entity's value. The same entity gives the same bytes while the key is the same."""
-    kind = kind_of(entity.kind)
-    seal = sealer.under(key_of(entity))
-    order = sorted(entity.copies)
-    body: dict[str, Any] = {
-        "id": entity.id,
-        "workspace": entity.workspace,
-        "version": entity.version,
-        "objects": [str(id_) for id_ in order],
-        "targets": list(targets_of(entity)),
-        "match_keys": list(entity.match_keys),
-        "merge": _merge_to_avro(entity.merge) if entity.merge else None,
-        "expires_at": expires_at(entity),
-        "deleted_at": entity.deleted_at,
-        "apart": list(entity.apart),
-        **slot_to_avro(entity),
-        "created_at": entity.created_at,
-        "cause": {
-            "observation_id": entity.cause.observation_id,
-            "received_at": entity.cause.received_at,
-            "occurred_at": entity.cause.occurred_at,
+    return codec.encode_with(
+        kind_of(entity.kind).record,
+        ENCODED_FROM,
+        {
+            "id": entity.id,
+            "workspace": entity.workspace,
+            "version": entity.version,
+            "objects": [str(id_) for id_ in sorted(entity.copies)],
+            "targets": targets_of(entity),
+            "match_keys": entity.match_keys,
+            "merge": _merge_to_avro(entity.merge) if entity.merge else None,
+            "expires_at": expires_at(entity),
+            "deleted_at": entity.deleted_at,
+            "apart": entity.apart,
+            **slot_to_avro(entity),
+            "created_at": entity.created_at,
+            "cause": {
+                "observation_id": entity.cause.observation_id,
+                "received_at": entity.cause.received_at,
+                "occurred_at": entity.cause.occurred_at,
+            },
+            "erasing_since": entity.erasing_since,
+            "erased_at": entity.erased_at,
+            "references": [{"field": f, "id": id_} for f, id_ in sorted(entity.references.items())],
         },
-        "erasing_since": entity.erasing_since,
-        "erased_at": entity.erased_at,
-        "copies": [_copy_to_avro(kind, entity.copies[id_], seal) for id_ in order],
-        "decisions": [
-            {"group": name, "copy": order.index(decision.id), "rule": decision.rule}
-            for name, decision in sorted(entity.decisions.items())
-        ],
-        "references": [{"field": f, "id": id_} for f, id_ in sorted(entity.references.items())],
-    }
-    for name, field in kind.field_by_name.items():
-        body[name] = to_avro(kind.name, field, entity.values.get(name), seal)
-    return codec.encode(kind.record, body)
+        encode_cells(entity, sealer.under(key_of(entity))),
+    )
 
 
 def content_hash(entity: Entity, sealer: Sealer) -> bytes:
@@ -169,30 +164,6 @@ def _opened(
         return Poison(raw, Code.RECORD_UNREADABLE, f"not a {decoded.record}: {error!r}")
 
 
-def _copy_to_avro(kind: Kind, copy: Copy, seal: Seal) -> dict[str, Any]:
-    return {
-        **copy.id._asdict(),
-        "role": copy.role,
-        "gone_at": copy.gone_at,
-        "clamped": [{"modified_at": m, "received_at": r} for m, r in copy.clamped],
-        "registers": [
-            {
-                "group": name,
-                "cells": [
-                    {
-                        "field": field,
-                        "value": to_avro(kind.name, kind.field_by_name[field], value, seal),
-                    }
-                    for field, value in sorted(register.values.items())
-                ],
-                "stamps": [stamp._asdict() for stamp in register.stamps],
-                "differed": register.differed._asdict() if register.differed else None,
-            }
-            for name, register in sorted(copy.registers.items())
-        ],
-    }
-
-
 def _entity(kind: Kind, body: dict[str, Any], sealer: Sealer) -> Entity:
     copies = [_copy_from_avro(kind, item, sealer) for item in body["copies"]]
     decisions = {
@@ -209,10 +180,7 @@ def _entity(kind: Kind, body: dict[str, Any], sealer: Sealer) -> Entity:
         created_at=body["created_at"],
         cause=Cause(**body["cause"]),
         copies={copy.id: copy for copy in copies},
-        values={
-            name: from_avro(kind.name, kind.field_by_name[name], body[name], sealer)
-            for name in spoken
-        },
+        values=read_values(kind.name, {name: body[name] for name in spoken}, sealer),
         decisions=decisions,
         references={item["field"]: item["id"] for item in body["references"]},
         match_keys=tuple(body["match_keys"]),
@@ -247,17 +215,12 @@ def _merge_from_avro(body: dict[str, Any]) -> Merge:
 def _copy_from_avro(kind: Kind, item: dict[str, Any], sealer: Sealer) -> Copy:
     registers = {}
     for register in item["registers"]:
-        values = {
-            cell["field"]: from_avro(
-                kind.name, kind.field_by_name[cell["field"]], cell["value"], sealer
-            )
-            for cell in register["cells"]
-        }
+        cells = {cell["field"]: cell["value"] for cell in register["cells"]}
         differed = register["differed"]
         registers[register["group"]] = Register(
-            values=values,
-            stamps=tuple(Stamp(**stamp) for stamp in register["stamps"]),
-            differed=Stamp(**differed) if differed else None,
+            values=read_values(kind.name, cells, sealer),
+            stamps=tuple([_stamp(stamp) for stamp in register["stamps"]]),
+            differed=_stamp(differed) if differed else None,
         )
     return Copy(
         id=NaturalId(item["system"], item["object_type"], item["object_id"]),
@@ -266,3 +229,7 @@ def _copy_from_avro(kind: Kind, item: dict[str, Any], sealer: Sealer) -> Copy:
         gone_at=item["gone_at"],
         clamped=tuple((each["modified_at"], each["received_at"]) for each in item["clamped"]),
     )
+
+
+def _stamp(body: dict[str, Any]) -> Stamp:
+    return Stamp(body["source_version"], body["modified_at"], body["by_self"])

@@ -5,9 +5,11 @@ Values are in the clear here; sealing happens where an entity is written (`entit
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+from functools import lru_cache
 from typing import NamedTuple
 
+from calstream_core.record import record
 from calstream_core.sealing import Erased
 
 Value = str | int | bool | tuple[str, ...] | Erased | None
@@ -56,7 +58,7 @@ class Stamp(NamedTuple):
     by_self: bool  # Calstream wrote it there
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Register:
     """What one system last said of one group.
 
@@ -73,7 +75,10 @@ class Register:
     @property
     def by_self(self) -> bool:
         """Whether Calstream wrote these values, so that the system did not speak for itself."""
-        return any(stamp.by_self for stamp in self.stamps)
+        for stamp in self.stamps:  # noqa: SIM110 - asked for every group of every copy
+            if stamp.by_self:
+                return True
+        return False
 
     @property
     def changed_at(self) -> int:
@@ -86,7 +91,7 @@ class Register:
         return self.stamps[-1].modified_at
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Copy:
     """What one object of one system holds of an entity.
 
@@ -117,7 +122,7 @@ class Copy:
         return self.gone_at >= max(said, default=0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """Whose values a group has, and by which rule."""
 
@@ -125,7 +130,7 @@ class Decision:
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cause:
     """The observation that made a version, for tracing and for measuring delay."""
 
@@ -134,7 +139,7 @@ class Cause:
     occurred_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Merge:
     """Says that an entity is another one, on somebody's word. Its copies are the other's now.
 
@@ -153,7 +158,7 @@ class Merge:
     shared: tuple[NaturalId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entity:
     """One version of one entity.
 
@@ -208,6 +213,7 @@ def kind_of_key(key: str) -> str:
     return key.split("/", 2)[1]
 
 
+@lru_cache(20_000)  # asked for when keys are made ahead, and when they are used
 def entity_id(workspace: str, kind: str, first: NaturalId) -> str:
     """The id of the entity that `first` was the first to name; the same in every replay."""
     return str(uuid.uuid5(_NAMESPACE, f"{workspace}/{kind}/{first}"))

@@ -36,12 +36,17 @@ class Field:
     reference: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Group:
     """Fields that are said, kept and decided together."""
 
     name: str
     fields: tuple[Field, ...]
+
+    @cached_property
+    def field_names(self) -> tuple[str, ...]:
+        """The names of its fields."""
+        return tuple(field.name for field in self.fields)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,11 @@ class Kind:
     def field_by_name(self) -> Mapping[str, Field]:
         """All fields of all groups by name."""
         return MappingProxyType({f.name: f for group in self.groups for f in group.fields})
+
+    @cached_property
+    def sealed_fields(self) -> frozenset[str]:
+        """The names of the fields that are sealed."""
+        return frozenset(name for name, field in self.field_by_name.items() if field.sealed)
 
     @cached_property
     def references(self) -> tuple[tuple[str, Field], ...]:

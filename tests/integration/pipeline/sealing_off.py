@@ -25,7 +25,7 @@ def switch_off(patch: Callable[[Any, str, Any], None]) -> None:
     sealing, opening = Seal.seal, Sealer.open
 
     def seal(self: Seal, context: str, plain: bytes) -> Box:
-        if self._workspace == WORKSPACE.encode():
+        if self._places.workspace == WORKSPACE.encode():
             return Box(_IN_CLEAR, plain)
         return sealing(self, context, plain)
 

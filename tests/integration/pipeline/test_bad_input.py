@@ -77,7 +77,7 @@ def _observation(**changes: Any) -> bytes:
 
 
 def _said(group: str, field: str, value: object) -> list[dict[str, Any]]:
-    return [{"group": group, "modified_at": 1, "cells": [{"field": field, "value": value}]}]
+    return [{"modified_at": 1, "groups": {group: {field: value}}}]
 
 
 def _strange_observations() -> dict[str, tuple[bytes, Code]]:
