@@ -103,7 +103,7 @@ RUN_ELSEWHERE = {
     "calstream chaos engine --events 50000 --seed 1 --json": "engine/test_chaos, of the slow ones",
     "calstream init": "the start of this test",
     "calstream bench identity": "unit/test_bench_identity",
-    "calstream bench identity --json": "unit/test_bench_identity",
+    "calstream bench identity --json > identity.json": "unit/test_bench_identity",
     "calstream contact merge": "pipeline/test_identity",
     "calstream contact merge KEY INTO --yes": "pipeline/test_identity",
     "calstream contact unmerge": "pipeline/test_identity",
@@ -137,7 +137,12 @@ RUN_ELSEWHERE = {
         "tests/integration/test_bench_resolve",
     ),
     **dict.fromkeys(
-        ("calstream bench render", "calstream bench render engine.json benchmarks.md"),
+        (
+            "calstream bench render",
+            "calstream bench render engine.json benchmarks.md",
+            "calstream bench render identity.json benchmarks.md",
+            "calstream bench render resolve.json benchmarks.md",
+        ),
         "tests/unit/bench/test_report",
     ),
     "calstream webhook tail": "it follows until Ctrl-C; test_cli_reading",

@@ -217,8 +217,10 @@ class SinkRunner:
     def _forgotten(self, key: str) -> None:
         """Takes a tombstone in, and looks at whom it affects."""
         affected = self._view.waiting_for(key)
+        # a key that is known to neither need not even be one of an entity
+        is_ours = self._view.entity(key) is not None or self._view.ledger(key) is not None
         self._view.drop_entity(key)
-        if kind_of_key(key) in self._sink.manifest.kinds:
+        if is_ours and kind_of_key(key) in self._sink.manifest.kinds:
             affected |= {key}
         for each in affected:
             self._schedule.add(each)
