@@ -103,6 +103,8 @@ RUN_ELSEWHERE = {
     "calstream chaos engine --events 50000 --seed 1 --json": "engine/test_chaos, of the slow ones",
     "calstream init": "the start of this test",
     "calstream bench identity": "unit/test_bench_identity",
+    "calstream bench identity --json": "unit/test_bench_identity",
+    "calstream bench overlap": "it takes a minute; with --quick it is run here",
     "calstream bench identity --json > identity.json": "unit/test_bench_identity",
     "calstream contact merge": "pipeline/test_identity",
     "calstream contact merge KEY INTO --yes": "pipeline/test_identity",
