@@ -115,6 +115,14 @@ RUN_ELSEWHERE = {
     "calstream consent show KEY": "pipeline/test_erasure",
     **dict.fromkeys(
         (
+            "calstream conflict settle",
+            "calstream conflict settle KEY GROUP --for hubspot",
+            "calstream conflict settle KEY GROUP --value TEXT",
+        ),
+        "pipeline/test_rules",
+    ),
+    **dict.fromkeys(
+        (
             "calstream erase",
             "calstream erase --contact KEY --again",
             "calstream erase --contact acme --email jo.park@example.com",
@@ -173,6 +181,7 @@ NEEDED = {
     "calstream review list": "WORKSPACE",
     "calstream consent show": "acme --email jo.park@example.com",
     "calstream conflict list": "WORKSPACE",
+    "calstream conflict show": "KEY",
     "calstream webhook send": "FILE",
     "calstream topic tail": "NAME",
     "calstream key export": "another.bundle --passphrase env:BUNDLE_PASSPHRASE",
