@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -175,8 +176,10 @@ def test_up_detached_returns_when_all_is_ready_and_outlives_its_caller(tmp_path:
         assert state.ready
         assert state.supervisor.is_alive()
         assert os.getsid(state.supervisor.pid) == state.supervisor.pid
-        assert "everything runs" in (tmp_path / "logs" / "stack.log").read_text("utf-8")
         assert [each.healthy for each in status(tmp_path)] == [True, True]
+        log, give_up_at = tmp_path / "logs" / "stack.log", time.monotonic() + 30
+        while "everything runs" not in log.read_text("utf-8"):  # said after it is published
+            assert time.monotonic() < give_up_at
     finally:
         os.kill(state.supervisor.pid, signal.SIGTERM)
         os.waitpid(state.supervisor.pid, 0)
