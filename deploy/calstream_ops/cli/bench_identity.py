@@ -1,26 +1,17 @@
 """`calstream bench identity`."""
 
-from dataclasses import replace
-from typing import Annotated
-
 import typer
 
 from calstream_ops.bench.identity import QUICK, run_identity_bench
-from calstream_ops.bench.page import HEADINGS, rows
-from calstream_ops.cli.session import session_of
-from calstream_ops.cli.terminal import Output, table
+from calstream_ops.cli.bench_answer import AsJson, Quick, answer_with
 from calstream_ops.stack import Console
 
 
 def identity(
     ctx: typer.Context,
     *,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="A small run for trying out; its figures say little.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The result as one JSON object; the same as -o json.")
-    ] = False,
+    quick: Quick = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure how fast it is found out who somebody is, among a million contacts.
 
@@ -31,10 +22,5 @@ def identity(
     Takes about five minutes, 2 GB of memory and 2 GB of disk. Needs no broker. Exits with 0 when
     every goal is met, else 1.
     """
-    terminal = session_of(ctx).terminal
-    if as_json:
-        terminal = replace(terminal, output=Output.JSON)
     report = run_identity_bench(Console().progress, QUICK if quick else None)
-    found = report.as_json()
-    terminal.answer(found, table(HEADINGS, rows(found)))
-    raise typer.Exit(report.exit_status)
+    answer_with(ctx, report, as_json=as_json)
